@@ -1,0 +1,38 @@
+# make run: the dashboard.  make test: every test.  make check: format, lint, types.
+# make bench: speed beside Captum.  Another Python: make run PYTHON=python3.12
+
+PYTHON ?= python3
+PORT ?= 8501
+BIN := .venv/bin
+
+.PHONY: run test check bench clean
+
+run: .venv/run.stamp
+	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT)
+
+test: .venv/dev.stamp
+	$(BIN)/python -m pytest
+
+check: .venv/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/dev.stamp
+	$(BIN)/python -m benchmarks.occlusion
+	$(BIN)/python -m benchmarks.preview
+	$(BIN)/python -m benchmarks.gradients
+
+clean:
+	rm -rf .venv
+
+# The stamps say that what the requirements list is installed, so that a second run starts at once.
+.venv/run.stamp: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make run PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/dev.stamp: .venv/run.stamp requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@

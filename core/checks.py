@@ -1,0 +1,37 @@
+"""Checks that every method makes of what it is given."""
+
+from torch import Tensor
+
+from core.errors import SettingError
+
+
+def check_inputs(inputs: Tensor) -> None:
+    """Accept exactly one model input.
+
+    Raises:
+        SettingError: not a floating point tensor (1, C, H, W), or its values are not finite.
+    """
+    if inputs.ndim != 4 or inputs.shape[0] != 1:
+        raise SettingError(
+            f"The input has shape {tuple(inputs.shape)}: give one picture, (1, C, H, W)."
+        )
+    if not inputs.is_floating_point():
+        raise SettingError(f"The input is {inputs.dtype}: give a floating point tensor.")
+    if not inputs.isfinite().all():
+        raise SettingError("The input holds values that are not finite numbers.")
+
+
+def baseline_like(baseline: float | Tensor, inputs: Tensor) -> Tensor:
+    """A baseline as a tensor of the input's shape, dtype and device.
+
+    Raises:
+        SettingError: it is a tensor of another shape.
+    """
+    if not isinstance(baseline, Tensor):
+        return inputs.new_full((), baseline).expand_as(inputs)
+    if baseline.ndim and baseline.shape != inputs.shape:
+        raise SettingError(
+            f"The baseline has shape {tuple(baseline.shape)}: give a number, or a tensor of the "
+            f"input's shape {tuple(inputs.shape)}."
+        )
+    return baseline.to(inputs).expand_as(inputs)

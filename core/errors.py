@@ -1,0 +1,21 @@
+"""Everything a user can do wrong, as one small tree of exceptions.
+
+Each message is one sentence for the person in front of the page or the shell: what was wrong, what is
+allowed, what to do. The page and the command line show the message as it is and never a traceback.
+"""
+
+
+class UserError(ValueError):
+    """Base of all errors whose message is meant for the user."""
+
+
+class ImageError(UserError):
+    """The bytes are not a picture that can be shown to a classifier."""
+
+
+class SettingError(UserError):
+    """A setting (window, stride, steps, target, baseline, device, ...) is out of its range."""
+
+
+class ModelError(UserError):
+    """A model is unknown, or its weights cannot be had (no network, damaged file)."""

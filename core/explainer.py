@@ -1,0 +1,166 @@
+"""The cached front of the house: pictures and settings in, predictions and maps out.
+
+Nothing is computed twice for the same picture, model, weights, settings and question. Keys are
+digests and frozen settings, never arrays; every cache is bounded.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+
+from torch import Tensor
+
+from core import models
+from core.attribution import Attribution, Provenance, Step
+from core.baselines import BaselineName, baseline_tensor
+from core.cache import BoundedCache
+from core.gradients import integrated_gradients_steps
+from core.models import Classifier
+from core.occlusion import OcclusionSurvey, occlusion_steps
+from core.picture import Picture
+from core.scores import Question
+
+
+@dataclass(frozen=True)
+class IntegratedGradientsSetting:
+    """Settings of Integrated Gradients: points on the path, and where it begins."""
+
+    steps: int = 50
+    baseline: BaselineName = "grey"
+
+
+@dataclass(frozen=True)
+class OcclusionSetting:
+    """Settings of an occlusion survey: window and stride in pixels of the model's input."""
+
+    window: int
+    stride: int
+    baseline: BaselineName = "grey"
+
+
+Setting = IntegratedGradientsSetting | OcclusionSetting
+
+
+class Explainer:
+    """Models, predictions and maps, remembered within bounds. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        """Begin with nothing loaded."""
+        self._classifiers: BoundedCache[Classifier] = BoundedCache(3)
+        self._inputs: BoundedCache[Tensor] = BoundedCache(32)
+        self._logits: BoundedCache[Tensor] = BoundedCache(256)
+        self._surveys: BoundedCache[OcclusionSurvey] = BoundedCache(32)
+        self._maps: BoundedCache[Attribution] = BoundedCache(128)
+
+    def classifier(self, name: str, device: str = "auto") -> Classifier:
+        """A loaded model; downloads its weights if they are not here (see `models.download`).
+
+        Raises:
+            ModelError: the model is unknown or its weights cannot be had.
+            SettingError: the device is not on this machine.
+        """
+        place = models.resolve_device(device)
+        return self._classifiers.get_or_make(
+            (name, str(place)), lambda: models.load(name, place.type)
+        )
+
+    def inputs(self, classifier: Classifier, picture: Picture) -> Tensor:
+        """The model's input for a picture, float32 (1, 3, H, W) on the model's device."""
+        key = (classifier.record.preprocessing, picture.sha256, str(classifier.device))
+        return self._inputs.get_or_make(key, lambda: classifier.preprocess(picture.image))
+
+    def logits(self, classifier: Classifier, picture: Picture) -> Tensor:
+        """The model's logits for a picture, float32 (classes,) on the CPU."""
+        return self._logits.get_or_make(
+            (_identity(classifier), picture.sha256),
+            lambda: classifier.logits(self.inputs(classifier, picture))[0],
+        )
+
+    def survey(
+        self, classifier: Classifier, picture: Picture, setting: OcclusionSetting
+    ) -> OcclusionSurvey:
+        """The occlusion survey of a picture, as far as it has come; run its ``steps`` to go on.
+
+        Raises:
+            SettingError: window or stride is out of range.
+        """
+        return self._surveys.get_or_make(
+            (_identity(classifier), picture.sha256, setting),
+            lambda: OcclusionSurvey(
+                classifier.module,
+                self.inputs(classifier, picture),
+                window=setting.window,
+                stride=setting.stride,
+                baseline=self._baseline(classifier, picture, setting.baseline),
+            ),
+        )
+
+    def steps(
+        self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
+    ) -> Iterator[Step]:
+        """Compute a map step by step; a known one takes a single step.
+
+        The last step's snapshot is the finished map. May be closed at any time.
+
+        Raises:
+            SettingError: a setting is out of range.
+            ModelError: scores or gradients are not finite.
+        """
+        key = (_identity(classifier), picture.sha256, setting, question)
+        known = self._maps.get(key)
+        if known is not None:
+            yield Step(1, 1, partial(_same, known))
+            return
+        provenance = Provenance(
+            classifier.record.name,
+            classifier.weights_sha256,
+            picture.sha256,
+            str(classifier.device),
+        )
+        if isinstance(setting, OcclusionSetting):
+            steps = occlusion_steps(self.survey(classifier, picture, setting), question)
+        else:
+            steps = integrated_gradients_steps(
+                classifier.module,
+                self.inputs(classifier, picture),
+                question,
+                setting.steps,
+                self._baseline(classifier, picture, setting.baseline),
+            )
+        with closing(steps):
+            for step in steps:
+                snapshot = partial(_signed, step.snapshot, setting, provenance)
+                if step.done == step.total:
+                    final = self._maps.put(key, snapshot())
+                    snapshot = partial(_same, final)
+                yield Step(step.done, step.total, snapshot)
+
+    def attribution(
+        self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
+    ) -> Attribution:
+        """The finished map, computed now if it is not known."""
+        for step in self.steps(classifier, picture, setting, question):
+            last = step
+        return last.snapshot()
+
+    def _baseline(self, classifier: Classifier, picture: Picture, name: BaselineName) -> Tensor:
+        baseline = baseline_tensor(name, classifier.record.preprocessing, picture.image)
+        return baseline.to(classifier.device)
+
+
+def _same(attribution: Attribution) -> Attribution:
+    return attribution
+
+
+def _identity(classifier: Classifier) -> tuple[str, str, str]:
+    """What tells one loaded model from another."""
+    return classifier.record.name, classifier.weights_sha256, str(classifier.device)
+
+
+def _signed(
+    snapshot: Callable[[], Attribution], setting: Setting, provenance: Provenance
+) -> Attribution:
+    """A snapshot that says which picture, model and named settings it belongs to."""
+    made = snapshot()
+    return replace(made, parameters=asdict(setting), provenance=provenance)

@@ -1,0 +1,217 @@
+"""From untrusted bytes to one upright sRGB picture, or to one sentence saying why not.
+
+Everything a file can carry besides its pixels (EXIF, GPS, ICC, comments) ends here.
+"""
+
+import hashlib
+import io
+import logging
+import re
+import warnings
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, features
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from core.errors import ImageError
+
+MAX_BYTES = 20 * 1000 * 1000  # 20 MB, decimal
+MAX_PIXELS = 50 * 1000 * 1000  # as stated by the header, before anything is decoded
+MAX_ASPECT = 20  # a model resizes the short side to 256: the long one must stay bounded
+SMALL_SIDE = 32  # below this, in pixels, a picture is accepted with a note
+MAX_FRAME_MARKS = 100_000  # a GIF with more possible frames is not counted: it would take too long
+MAX_TILES = 100_000  # strips or tiles of a TIFF: Pillow needs a second for this many
+
+log = logging.getLogger(__name__)
+
+# The readers are called directly: Image.open would warn from 89 megapixels on, and would parse
+# the second picture of an MPO (a JPEG from a phone), which is not shown.
+_READERS: dict[str, tuple[bytes, type[ImageFile.ImageFile]]] = {
+    "JPEG": (rb"\xff\xd8\xff", JpegImageFile),
+    "PNG": (rb"\x89PNG\r\n\x1a\n", PngImageFile),
+    "WebP": (rb"RIFF.{4}WEBP", WebPImageFile),
+    "GIF": (rb"GIF8[79]a", GifImageFile),
+    "BMP": (rb"BM", BmpImageFile),
+    "TIFF": (rb"II[*+]\0|MM\0[*+]", TiffImageFile),
+}
+if features.check("avif"):  # mif1 and msf1 are shared with HEIC: AVIF must be a compatible brand
+    _READERS["AVIF"] = (rb".{4}ftyp(avi[fs]|m[is]f1.{4}(.{4}){0,12}?avi[fs])", AvifImageFile)
+_FORMATS = ", ".join(list(_READERS)[:-1]) + " or " + list(_READERS)[-1]
+_reading: ContextVar[bool] = ContextVar("_reading", default=False)
+
+
+class _PillowWhileReading:
+    """Stands where a warnings filter has its module pattern; matches Pillow inside open_image."""
+
+    def match(self, module: str) -> bool:
+        return _reading.get() and module.startswith("PIL.")
+
+
+# Pillow warns about odd files (a corrupt tag, a bad frame count). catch_warnings is not thread
+# safe, so one lasting filter ignores them, only in a thread that is in open_image at that moment.
+_QUIET: Any = ("ignore", None, Warning, _PillowWhileReading(), 0)
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of `data` as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def open_image(data: bytes) -> Image.Image:
+    """Decode the first frame of a picture file as an upright, opaque sRGB picture.
+
+    Returns a picture of mode RGB, (width, height) after EXIF orientation, 8 bits a channel, whose
+    `info` is exactly `{"notes": tuple[str, ...]}`: sentences on what was changed, none if nothing.
+    Raises ImageError, and nothing else, for bytes that are not such a picture or over a limit.
+    """
+    if not data:
+        raise ImageError(f"The file is empty; choose a {_FORMATS} picture.")
+    if len(data) > MAX_BYTES:
+        raise ImageError(
+            f"The file has {len(data):,} bytes and at most {MAX_BYTES:,} are allowed; "
+            "make the picture smaller or save it with stronger compression."
+        )
+    name = next((n for n, (mark, _) in _READERS.items() if re.match(mark, data, re.S)), None)
+    if name is None:
+        raise ImageError(f"The file is not a picture of a known format; save it as {_FORMATS}.")
+    if _QUIET not in warnings.filters[:1]:  # the first call, or somebody added a filter since
+        others = [f for f in warnings.filters if f != _QUIET]
+        warnings.filters[:] = [_QUIET, *others]  # type: ignore[index]
+    token = _reading.set(True)
+    try:
+        return _decode(data, name)
+    except ImageError:
+        raise
+    except Image.DecompressionBombError as error:  # a reader's own limit, above ours
+        raise ImageError(_too_many_pixels("far more")) from error
+    except Exception as error:  # decoders of untrusted bytes may raise anything
+        log.info("refused a %s file", name, exc_info=True)
+        raise ImageError(
+            f"The {name} file is incomplete, damaged or of an unusual kind; "
+            "get it again, or export it as an ordinary JPEG or PNG."
+        ) from error
+    finally:
+        _reading.reset(token)
+
+
+def _too_many_pixels(count: str) -> str:
+    limit = f"{MAX_PIXELS / 1e6:g} megapixels"
+    return f"The picture has {count} pixels and at most {limit} are allowed; make it smaller first."
+
+
+def _decode(data: bytes, name: str) -> Image.Image:
+    """Check the header of a `name` file, then decode it into what open_image promises."""
+    file = _READERS[name][1](io.BytesIO(data))
+    width, height = file.size
+    if width * height > MAX_PIXELS:
+        raise ImageError(_too_many_pixels(f"{width} × {height}"))
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise ImageError(
+            f"The picture is {width} × {height} pixels and its long side may be at most "
+            f"{MAX_ASPECT} times its short side; crop it first."
+        )
+    if file.mode in ("I", "F"):
+        raise ImageError(
+            "The picture has signed, 32-bit or floating-point values and does not say which is "
+            "white, while 8 or 16 unsigned bits per channel are allowed; export it as one of these."
+        )
+    if len(file.tile) > MAX_TILES:
+        raise ValueError(f"{len(file.tile)} tiles")
+    notes = _frame_notes(file, data, name)
+    raw = repr(file.tile) if name in ("PNG", "TIFF") else ""  # tells the pixel layout in the file
+    if ";16" in raw or ";12" in raw:
+        notes.append("The picture has more than 8 bits per channel and was scaled to 8.")
+    file.load()
+    colours, alpha = _split_alpha(file, raw)
+    if colours.mode == "CMYK":
+        notes.append("Its print colours (CMYK) were converted to RGB and may look different.")
+    rgb = _to_srgb(colours, file.info.get("icc_profile"), notes)
+    if alpha is not None and alpha.getextrema() != (255, 255):
+        paper = Image.new("RGB", rgb.size, "white")
+        paper.paste(rgb, mask=alpha)
+        rgb = paper
+        notes.append("Its transparent parts were laid on white.")
+    try:
+        turn = file.getexif().get(ExifTags.Base.Orientation, 1)  # a TIFF has been turned by load
+    except Exception:  # untrusted metadata, and the pixels are fine without it
+        log.info("ignored broken EXIF data", exc_info=True)
+        turn = 1
+    rgb.info = {}
+    if turn in range(2, 9):  # alone in new EXIF data, where nothing else can fail
+        rgb.getexif()[ExifTags.Base.Orientation] = turn
+        ImageOps.exif_transpose(rgb, in_place=True)
+    if min(rgb.size) < SMALL_SIDE:
+        notes.append(f"It is only {rgb.width} × {rgb.height} pixels: expect little from it.")
+    rgb.info = {"notes": tuple(notes)}
+    return rgb
+
+
+def _frame_notes(file: ImageFile.ImageFile, data: bytes, name: str) -> list[str]:
+    """Return a note if the file holds more than the frame that is shown; `file` stays as it is."""
+    frames = getattr(file, "n_frames", 1) if name in ("PNG", "WebP", "AVIF") else 1
+    if name == "GIF":  # counted on a second reader: counting moves on
+        try:
+            countable = data.count(b",") <= MAX_FRAME_MARKS  # a comma opens each frame
+            frames = GifImageFile(io.BytesIO(data)).n_frames if countable else 0
+        except Exception:  # damage behind the first frame does not matter here
+            log.debug("could not count the frames", exc_info=True)
+    if frames > 1:
+        return [f"The file is animated; the first of {frames} frames is shown."]
+    # The pages of a TIFF are not counted: Pillow takes quadratic time for that. "mp" marks an MPO.
+    if frames == 0 or "mp" in file.info or (name == "TIFF" and getattr(file, "is_animated", False)):
+        return ["The file holds more than one picture; only the first is shown."]
+    return []
+
+
+def _split_alpha(file: ImageFile.ImageFile, raw: str) -> tuple[Image.Image, Image.Image | None]:
+    """Return the colours (8 bits, any mode without alpha) and alpha (mode L) or None if opaque."""
+    key = file.info.get("transparency")  # the transparent value, or a palette's alphas
+    if file.mode.startswith("I;16"):
+        values = np.asarray(file)
+        white = 4095 if "I;12" in raw else 65535
+        # A table: arithmetic on the whole picture would need several times its memory.
+        table = np.minimum((np.arange(65536) * 255 + white // 2) // white, 255).astype(np.uint8)
+        if getattr(file, "tag_v2", {}).get(262) == 0:  # TIFF with 0 as white: Pillow leaves it so
+            table = 255 - table
+        mask = (
+            None if key is None else Image.fromarray(np.where(values == key, 0, 255).astype("u1"))
+        )
+        return Image.fromarray(table[values]), mask
+    # Pillow scales the pixels of a PNG to 8 bits, but not this value.
+    if key is not None and file.mode == "RGB" and ";16" in raw:
+        file.info["transparency"] = tuple(v >> 8 for v in key)
+    elif key is not None and file.mode == "L":
+        file.info["transparency"] = key * (85 if "L;2" in raw else 17 if "L;4" in raw else 1)
+    image: Image.Image = file
+    if key is not None or file.mode in ("P", "PA", "La"):
+        image = file.convert("LA" if file.mode in ("1", "L", "La") else "RGBA")
+    if image.mode not in ("LA", "RGBA"):
+        return image, None
+    return image.convert("L" if image.mode == "LA" else "RGB"), image.getchannel("A")
+
+
+def _to_srgb(colours: Image.Image, profile: Any, notes: list[str]) -> Image.Image:
+    """Convert to mode RGB, through the ICC profile if it is readable and fits the colours."""
+    if profile and colours.mode in ("L", "RGB", "CMYK"):
+        try:
+            source = ImageCms.getOpenProfile(io.BytesIO(profile))
+            space = source.profile.xcolor_space.strip()
+            if space == "RGB" and colours.mode == "L":  # grey, written with a colour profile
+                colours = colours.convert("RGB")
+            known = "srgb" in (source.profile.profile_description or "").lower()
+            if not known and space == {"L": "GRAY"}.get(colours.mode, colours.mode):
+                srgb = ImageCms.createProfile("sRGB")
+                done = ImageCms.profileToProfile(colours, source, srgb, outputMode="RGB")
+                notes.append("Its colours were converted from its own profile to sRGB.")
+                return done or colours.convert("RGB")
+        except Exception:  # untrusted metadata, and the pixels are fine without it
+            log.info("ignored a broken ICC profile", exc_info=True)
+    return colours.convert("RGB")

@@ -1,0 +1,291 @@
+"""The occlusion survey: cover a window, ask the network, keep the scores of every class.
+
+Occlusion: Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014.
+
+One survey answers for every target, every contrast and every kind of score, since each window's
+logits are kept for all classes. `core.incremental` makes a window cheap; `core.memory` remembers
+windows, so that another stride, or a survey begun again, visits only what is new; `core.preview`
+decides the order, so that the map is worth looking at long before the last window.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.attribution import Attribution, Step
+from core.checks import baseline_like, check_inputs
+from core.errors import ModelError, SettingError
+from core.incremental import KeptActivations
+from core.memory import KnownScores, digest, memory
+from core.preview import interpolate, legs
+from core.scores import Question, ScoreKind
+from core.turns import turn
+from core.windows import WindowGrid
+
+_log = logging.getLogger(__name__)
+_BATCH = {"cpu": 32, "cuda": 256, "mps": 64}
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A window whose covering changes the answer.
+
+    Attributes:
+        top, left: the window's corner in pixels of the model's input.
+        index: the class that becomes top-1.
+        probability: the new class's probability with the window covered, 0..1.
+        before: probability of the uncovered top-1 class, with the window covered.
+    """
+
+    top: int
+    left: int
+    index: int
+    probability: float
+    before: float
+
+
+class OcclusionSurvey:
+    """Logits of a network for every position of a window that covers a part of its input.
+
+    Attributes:
+        grid: where the windows lie.
+        clean: logits of the uncovered input, float32 (classes,).
+        known: bool (windows,); which windows' scores are there.
+        scores: float32 (windows, classes) logits, windows row by row; NaN where not known yet.
+        forward_passes: windows that this survey itself put through the network.
+        seconds: time it spent on them.
+        fallback: None if the network is re-inferred incrementally; else why it is run densely.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        inputs: Tensor,
+        *,
+        window: int | tuple[int, int],
+        stride: int | tuple[int, int],
+        baseline: float | Tensor = 0.0,
+        batch_size: int | None = None,
+    ) -> None:
+        """Prepare a survey; the network runs once here, on the uncovered input, if it is new.
+
+        Args:
+            module: float32 (N, C, H, W) -> logits (N, classes). Used in eval mode, left as it was.
+            inputs: float32 (1, C, H, W).
+            window, stride: pixels, for both directions or as (down, across).
+            baseline: what a covered pixel becomes, in the input's own space: a number, or a tensor of
+                the input's shape.
+            batch_size: windows per batch; by default suited to the device. Halved by itself when
+                memory runs out.
+
+        Raises:
+            SettingError: a setting is out of its range.
+        """
+        check_inputs(inputs)
+        height, width = inputs.shape[-2:]
+        self.grid = WindowGrid((height, width), _pair(window), _pair(stride))
+        if batch_size is not None and batch_size < 1:
+            raise SettingError(f"Batch size: {batch_size}; choose 1 or more.")
+        self._batch_size = batch_size or _BATCH[inputs.device.type]
+        self._inputs = inputs.detach()
+        self._covered = baseline_like(baseline, self._inputs)
+        self._prepared = memory.prepared(module)
+        self._kept: KeptActivations | None = None
+        key = (self._prepared.key, digest(inputs), digest(self._covered), self.grid.window)
+        self._found = memory.scores(*key) or memory.begin(KnownScores(*self._first_look()), *key)
+        self.clean = self._found.clean
+        self.forward_passes = 0
+        self.seconds = 0.0
+        self.fallback = self._prepared.network.fallback
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which windows' scores are there, bool (windows,)."""
+        return self._found.knows(self.grid.corners)
+
+    @property
+    def scores(self) -> Tensor:
+        """Logits of all classes per window, float32 (windows, classes); NaN where not known yet."""
+        return self._found.take(self.grid.corners)
+
+    def run(self) -> "OcclusionSurvey":
+        """Visit all windows that are not known."""
+        for _ in self.steps():
+            pass
+        return self
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        """Visit the windows that are not known, yielding (known, all windows) after each batch.
+
+        May be closed between batches and begun again; nothing that was visited is lost.
+
+        Raises:
+            ModelError: the network gave scores that are not finite.
+            MemoryError: not even one window fits into memory.
+        """
+        corners = self.grid.corners
+        known = self.known
+        answers = self.clean.topk(min(5, len(self.clean))).indices
+
+        for leg in legs(self.grid.shape, known, lambda: self.scores[:, answers].numpy()):
+            for batch in self._batches(leg):
+                started = time.perf_counter()
+                self._visit(corners[batch])
+                known[batch] = True
+                self.forward_passes += len(batch)
+                self.seconds += time.perf_counter() - started
+                yield int(known.sum()), len(known)
+        self._kept = None  # the activations are not needed any more
+
+    def attribution(
+        self, target: int, *, contrast: int | None = None, score: ScoreKind = "logit"
+    ) -> Tensor:
+        """Drop of the score when a pixel is covered, mean over the windows on it; float32 (H, W).
+
+        Equal to `captum.attr.Occlusion` once all windows are known; before, the windows between are
+        interpolated. Costs no forward pass.
+
+        Raises:
+            SettingError: a class or the kind of score is out of range.
+        """
+        question = Question(target, contrast, score).check(len(self.clean))
+        return torch.from_numpy(self.grid.spread(self.drops(question))).float()
+
+    def drops(self, question: Question) -> np.ndarray:
+        """Score of the clean input minus score with each window covered, float64 (windows,)."""
+        known = self.known
+        covered = question.scores(self._found.take(self.grid.corners[known]).double())
+        clean = question.scores(self.clean[None].double())
+        return interpolate(self.grid.shape, known, (clean - covered).numpy())
+
+    def flips(self) -> list[Flip]:
+        """The known windows whose covering changes the top-1 class, strongest change first."""
+        known = self.known
+        corners = self.grid.corners[known]
+        probabilities = self._found.take(corners).softmax(-1)
+        best, index = probabilities.max(-1)
+        top = int(self.clean.argmax())
+        found = [
+            Flip(int(row), int(column), int(i), float(p), float(before))
+            for (row, column), i, p, before in zip(
+                corners, index, best, probabilities[:, top], strict=True
+            )
+            if int(i) != top
+        ]
+        return sorted(found, key=lambda flip: flip.before - flip.probability)
+
+    def _first_look(self) -> tuple[tuple[int, int], Tensor]:
+        """The survey's size and the clean logits, as `KnownScores` begins with them."""
+        return self.grid.size, _finite(self._activations().scores)[0]
+
+    def _activations(self) -> KeptActivations:
+        if self._kept is None:
+            with turn:
+                self._kept = self._prepared.network.keep(self._inputs)
+        return self._kept
+
+    def _batches(self, leg: np.ndarray) -> Iterator[np.ndarray]:
+        """Split windows (n,) into batches of windows that are cheap together."""
+        corners = self._shifted(self.grid.corners[leg])
+        for group in self._activations().groups(*self.grid.window, *corners.T.tolist()):
+            waiting = leg[group]
+            while len(waiting):  # the batch size may shrink between two batches
+                yield waiting[: self._batch_size]
+                waiting = waiting[self._batch_size :]
+
+    def _visit(self, corners: np.ndarray) -> None:
+        """Put windows (n, 2) through the network and remember what it says."""
+        for begin in range(0, len(corners), self._batch_size):
+            part = corners[begin : begin + self._batch_size]
+            try:
+                with turn:
+                    logits = self._rescore(part)
+            except (MemoryError, RuntimeError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if self._batch_size == 1:
+                    raise MemoryError(
+                        "Not even one window fits into memory: choose a smaller model."
+                    ) from error
+                self._batch_size //= 2
+                _log.info("out of memory; going on with batches of %d", self._batch_size)
+                self._visit(corners[begin:])
+                return
+            self._found.add(part, _finite(logits))
+
+    def _rescore(self, corners: np.ndarray) -> Tensor:
+        """Logits (n, classes) with each of the windows covered."""
+        shifted = self._shifted(corners)
+        clean, covered = (self._cut(image, shifted) for image in (self._inputs, self._covered))
+        # A window that reaches over the edge covers only the far part of its shifted patch.
+        over = torch.from_numpy(corners - shifted).to(clean.device)
+        rows, columns = (torch.arange(side, device=clean.device) for side in self.grid.window)
+        inside = (rows >= over[:, :1])[:, None, :, None] & (columns >= over[:, 1:])[:, None, None]
+        patches = torch.where(inside, covered, clean)
+        return self._activations().rescore(patches, *shifted.T.tolist())
+
+    def _shifted(self, corners: np.ndarray) -> np.ndarray:
+        """Corners (n, 2), moved so that whole windows lie inside the input."""
+        return np.minimum(corners, np.subtract(self.grid.size, self.grid.window))
+
+    def _cut(self, image: Tensor, corners: np.ndarray) -> Tensor:
+        """The windows' content: image (1, C, H, W) -> (n, C, h, w)."""
+        height, width = self.grid.window
+        everywhere = image[0].unfold(1, height, 1).unfold(2, width, 1)
+        return everywhere[:, corners[:, 0], corners[:, 1]].transpose(0, 1)
+
+
+def occlusion_steps(survey: OcclusionSurvey, question: Question) -> Iterator[Step]:
+    """Finish a survey, yielding the map of one question after each batch; at least once."""
+
+    def snapshot() -> Attribution:
+        values = survey.attribution(
+            question.target, contrast=question.contrast, score=question.kind
+        )
+        return Attribution(
+            values=values.numpy(),
+            method="occlusion",
+            question=question,
+            parameters={"window": survey.grid.window, "stride": survey.grid.stride},
+            forward_passes=survey.forward_passes,
+            seconds=survey.seconds,
+        )
+
+    question.check(len(survey.clean))
+    known, total = int(survey.known.sum()), survey.grid.count
+    yield Step(known, total, snapshot)
+    if known < total:
+        with closing(survey.steps()) as steps:
+            for known, total in steps:
+                yield Step(known, total, snapshot)
+
+
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    """One number for both directions, or two."""
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or not all(isinstance(side, int) for side in pair):
+        raise SettingError(f"{value!r} is not a size: give one whole number, or (down, across).")
+    return pair
+
+
+def _finite(logits: Tensor) -> Tensor:
+    """Logits (n, classes) as float32 on the CPU, if they are numbers at all."""
+    logits = logits.detach().float().cpu()
+    bad = int((~logits.isfinite()).any(-1).sum())
+    if bad:
+        raise ModelError(
+            f"The model gave scores that are not finite numbers for {bad} of {len(logits)} inputs: "
+            "choose another model, picture or baseline."
+        )
+    return logits
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether an allocation failed; on the CPU, torch says so in a plain RuntimeError."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate" in str(error)

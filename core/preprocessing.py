@@ -1,0 +1,76 @@
+"""Photo -> model input, and the geometry that leads back from a map to the photo."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+class Box(NamedTuple):
+    """A rectangle in the photo's pixels: left and top inclusive, right and bottom exclusive."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Resize the short side, crop the centre, normalise: the transform a network was trained with.
+
+    Equal to torchvision's ``ImageClassification`` preset on a PIL image (antialiased resize).
+
+    Attributes:
+        resize: length in pixels of the short side after resizing.
+        crop: side in pixels of the centred square that the model sees.
+        mean, std: per channel (R, G, B), on pixel values scaled to 0..1.
+        interpolation: how Pillow resamples.
+    """
+
+    resize: int
+    crop: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: Literal["bilinear", "bicubic"]
+
+    def picture(self, image: Image.Image) -> Image.Image:
+        """What the model sees, before normalisation: an RGB square of side ``crop``."""
+        width, height = self._resized(image.size)
+        resized = image.resize((width, height), _RESAMPLING[self.interpolation])
+        left, top = self._corner(width), self._corner(height)
+        return resized.crop((left, top, left + self.crop, top + self.crop))
+
+    def tensor(self, image: Image.Image) -> Tensor:
+        """The model's input: float32 (1, 3, crop, crop), normalised."""
+        return self.normalise(np.asarray(self.picture(image), dtype=np.float32) / 255)
+
+    def normalise(self, pixels: np.ndarray) -> Tensor:
+        """RGB pixels (H, W, 3) in 0..1 -> float32 (1, 3, H, W) in the model's normalised space."""
+        normalised = (pixels - np.float32(self.mean)) / np.float32(self.std)
+        return torch.from_numpy(normalised.astype(np.float32)).permute(2, 0, 1)[None].contiguous()
+
+    def crop_box(self, size: tuple[int, int]) -> Box:
+        """The part of a photo of ``size`` (width, height) that the model sees.
+
+        In the photo's pixels; not rounded, since one pixel of the input may be several of the photo.
+        """
+        width, height = self._resized(size)
+        across, down = size[0] / width, size[1] / height
+        left, top = self._corner(width), self._corner(height)
+        return Box(left * across, top * down, (left + self.crop) * across, (top + self.crop) * down)
+
+    def _resized(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Width and height after resizing; the long side is rounded down, as torchvision does."""
+        short = min(size)
+        width, height = (int(self.resize * side / short) for side in size)
+        return width, height
+
+    def _corner(self, length: int) -> int:
+        """Where the centred crop begins along one side."""
+        return round((length - self.crop) / 2)

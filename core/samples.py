@@ -1,0 +1,42 @@
+"""The pictures in ``sample_images/``: put a file there and it is in the gallery."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent.parent / "sample_images"
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A picture of the gallery.
+
+    Attributes:
+        name: file name without its ending.
+        title: name for people.
+        expected: what a person would call it, or None; the model may have no such class.
+        path: the file.
+    """
+
+    name: str
+    title: str
+    expected: str | None
+    path: Path
+
+
+def samples(folder: Path = FOLDER) -> dict[str, Sample]:
+    """All pictures of a folder by name: those in ``samples.toml`` first and in its order."""
+    notes_file = folder / "samples.toml"
+    notes = tomllib.loads(notes_file.read_text("utf-8")) if notes_file.is_file() else {}
+    files = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in _SUFFIXES}
+    order = [name for name in notes if name in files] + [n for n in files if n not in notes]
+    return {
+        name: Sample(
+            name=name,
+            title=notes.get(name, {}).get("title", name.replace("_", " ").capitalize()),
+            expected=notes.get(name, {}).get("expected"),
+            path=files[name],
+        )
+        for name in order
+    }

@@ -1,0 +1,53 @@
+"""Sentences built from the numbers, for people who will not read the numbers."""
+
+from core.labels import search
+from core.models import ClassScore
+from core.occlusion import OcclusionSurvey
+from core.scores import Question
+
+
+def percent(probability: float) -> str:
+    """A probability (0..1) as people read it: 53 %, 0.4 %, under 0.1 %."""
+    share = 100 * probability
+    if share < 0.1:
+        return "under 0.1 %"
+    return f"{share:.1f} %" if share < 1 or share > 99 else f"{share:.0f} %"
+
+
+def expectation(expected: str, top: ClassScore, class_names: tuple[str, ...]) -> str | None:
+    """What to say when a person would call the picture something else; None if the model agrees."""
+    found = search(class_names, expected)
+    if found.index == top.index:
+        return None
+    if found.index is not None:
+        return f"A person would say {expected}."
+    offered = [class_names[i] for i in found.nearest[:2]]
+    nearest = f": the nearest are {' and '.join(offered)}" if offered else ""
+    return f"A person would say {expected}; the model has no such class{nearest}."
+
+
+def strongest_window(survey: OcclusionSurvey, class_names: tuple[str, ...]) -> str | None:
+    """What covering the most telling window of a survey does to the answer.
+
+    None while no window is known.
+    """
+    corners = survey.grid.corners[survey.known]
+    if not len(corners):
+        return None
+    height, width = survey.grid.window
+    answer = int(survey.clean.argmax())
+    flips = survey.flips()
+    if flips:
+        flip = flips[0]
+        count = f" ({len(flips)} windows change it)" if len(flips) > 1 else ""
+        return (
+            f"Covering {height} × {width} pixels at row {flip.top}, column {flip.left} turns it into "
+            f"{class_names[flip.index]}, {percent(flip.probability)}{count}."
+        )
+    question = Question(answer, kind="probability")
+    clean = float(question.scores(survey.clean[None])[0])
+    covered = clean - float(survey.drops(question)[survey.known].max())
+    return (
+        f"No single window of {height} × {width} pixels changes the answer; "
+        f"at worst it falls from {percent(clean)} to {percent(covered)}."
+    )

@@ -1,0 +1,242 @@
+"""The sidebar: what a person can choose, as frozen settings."""
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.baselines import BASELINES, TITLES
+from core.explainer import IntegratedGradientsSetting, OcclusionSetting
+from core.labels import display_names, search
+from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
+from core.rendering import COLOUR_MAPS, SIGNS, Display
+from core.scores import SCORE_KINDS, Question
+from dashboard import state
+
+PREDICTED = "predicted class"
+NOTHING = "nothing"
+
+# The study's settings: small window and stride, large window and stride.
+PRESETS = {"penguin": (22, 10, 50, 40), "swan": (15, 8, 60, 50)}
+_WINDOW_KEYS = ("small_window", "small_stride", "large_window", "large_stride")
+_MAX_WINDOW = 224
+
+
+@dataclass(frozen=True)
+class Methods:
+    """The settings of the three maps."""
+
+    gradients: IntegratedGradientsSetting
+    small: OcclusionSetting
+    large: OcclusionSetting
+
+
+def choose_picture() -> None:
+    """Gallery, presets and upload; the choice is in `state.current_picture`."""
+    source = st.session_state.setdefault("source", state.DEFAULT_SAMPLE)
+    st.markdown("**Picture**")
+    cells = st.columns(4, gap="small")
+    for place, sample in enumerate(state.gallery().values()):
+        with cells[place % len(cells)]:
+            st.image(_thumbnail(sample.name))
+            st.button(
+                sample.title,
+                key=f"sample_{sample.name}",
+                type="primary" if source == sample.name else "tertiary",
+                on_click=state.choose_sample,
+                args=(sample.name,),
+                width="stretch",
+            )
+    st.caption("The original study, picture and windows in one click:")
+    for column, (name, windows) in zip(st.columns(2), PRESETS.items(), strict=True):
+        column.button(
+            f"{name.capitalize()} {windows[0]}/{windows[1]} · {windows[2]}/{windows[3]}",
+            key=f"preset_{name}",
+            on_click=_apply_preset,
+            args=(name,),
+            width="stretch",
+        )
+    st.file_uploader(
+        "Your own photo",
+        type=["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"],
+        key="uploader",
+        on_change=state.accept_upload,
+        help="At most 20 MB and 50 megapixels. It stays in this browser session's memory.",
+    )
+    if "upload_error" in st.session_state:
+        st.error(st.session_state["upload_error"])
+
+
+def choose_model() -> tuple[str, str]:
+    """Name and device."""
+    records = registry()
+
+    def title(name: str) -> str:
+        weights = records[name].weights
+        where = "" if weights.present else f" · {weights.megabytes:.0f} MB download"
+        return f"{records[name].title}{where}"
+
+    name = st.selectbox(
+        "Model",
+        list(records),
+        index=list(records).index(DEFAULT_MODEL),
+        format_func=title,
+        key="model",
+        help="Weights that are not here yet are downloaded once, into torch's usual cache.",
+    )
+    device = st.selectbox(
+        "Device",
+        ["auto", *available_devices()],
+        key="device",
+        help="auto takes the fastest that this machine has.",
+    )
+    return name, device
+
+
+def choose_question(classifier: Classifier, order: list[int]) -> Question:
+    """Target, contrast and scale; ``order`` lists the classes, most probable first."""
+    names = display_names(classifier.class_names)
+    by_name = {name: index for index, name in enumerate(names)}
+    ranked = [names[index] for index in order]
+    asked = st.selectbox(
+        "Explain",
+        [PREDICTED, *ranked],
+        key="target",
+        accept_new_options=True,
+        help="The class whose score is explained (target). Type to search all classes.",
+    )
+    target = _resolve("target", asked, by_name, names)
+    against = st.selectbox(
+        "against",
+        [NOTHING, *ranked],
+        key="contrast",
+        accept_new_options=True,
+        help="Explain the score of the one minus the score of the other (contrast).",
+    )
+    contrast = None if against == NOTHING else _resolve("contrast", against, by_name, names)
+    target = order[0] if target is None else target
+    if contrast == target:
+        st.warning("Both are the same class; explained against nothing.")
+        contrast = None
+    kind = st.selectbox(
+        "measured in",
+        SCORE_KINDS,
+        format_func=lambda kind: kind.replace("_", " "),
+        key="score",
+        help="logit: the network's raw output. probability: after softmax, so that a class also "
+        "falls when another rises.",
+    )
+    return Question(target, contrast, kind)
+
+
+def choose_methods() -> Methods:
+    """Windows, strides, steps and baseline."""
+    for key, value in zip(_WINDOW_KEYS, PRESETS[state.DEFAULT_SAMPLE], strict=True):
+        st.session_state.setdefault(key, value)
+    sizes = []
+    for label, prefix in (("Small window", "small"), ("Large window", "large")):
+        st.markdown(f"**{label}**")
+        size, stride = st.columns(2)
+        sizes.append(
+            (
+                size.slider(
+                    "size",
+                    1,
+                    _MAX_WINDOW,
+                    key=f"{prefix}_window",
+                    on_change=_limit_stride,
+                    args=(prefix,),
+                    help="Side of the covered square, in pixels of the model's input.",
+                ),
+                stride.slider(
+                    "stride",
+                    1,
+                    _MAX_WINDOW,
+                    key=f"{prefix}_stride",
+                    on_change=_limit_stride,
+                    args=(prefix,),
+                    help="Distance between two windows: at most the size, or pixels stay uncovered.",
+                ),
+            )
+        )
+    steps = st.slider(
+        "Integrated Gradients steps",
+        10,
+        300,
+        50,
+        step=10,
+        key="steps",
+        help="Points between the baseline and the picture; one forward and backward pass each.",
+    )
+    baseline = st.selectbox(
+        "Covered with",
+        BASELINES,
+        format_func=lambda name: TITLES[name],
+        key="baseline",
+        help="What a covered pixel becomes, and where Integrated Gradients begins (baseline).",
+    )
+    small, large = (OcclusionSetting(window, stride, baseline) for window, stride in sizes)
+    return Methods(IntegratedGradientsSetting(steps, baseline), small, large)
+
+
+def choose_display() -> Display:
+    """How the maps are drawn; costs no computation."""
+    default = Display()
+    with st.expander("Display"):
+        sign = st.selectbox("Values", SIGNS, key="sign", help="Which evidence is shown.")
+        colour_map = st.selectbox("Colours", list(COLOUR_MAPS), key="colour_map")
+        opacity = st.slider("Opacity", 0.0, 1.0, default.opacity, 0.05, key="opacity")
+        outliers = st.slider(
+            "Outlier percentile",
+            0.0,
+            20.0,
+            default.outlier_percent,
+            0.5,
+            key="outliers",
+            help="The scale ends where this share of the map's total is left above it "
+            "(outlier_perc in Captum; the study used 2).",
+        )
+    return Display(sign, colour_map, opacity, outliers)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _thumbnail(name: str) -> bytes:
+    return state.sample_picture(name).thumbnail(160)
+
+
+def _apply_preset(name: str) -> None:
+    state.choose_sample(name)
+    st.session_state.update(zip(_WINDOW_KEYS, PRESETS[name], strict=True))
+    st.session_state.update(target=PREDICTED, contrast=NOTHING)
+
+
+def _limit_stride(prefix: str) -> None:
+    stride = f"{prefix}_stride"
+    st.session_state[stride] = min(
+        st.session_state[stride], st.session_state[f"{prefix}_window"]
+    )
+
+
+def _resolve(
+    key: str, asked: str, by_name: dict[str, int], names: tuple[str, ...]
+) -> int | None:
+    """The class that was asked for; None, and a sentence with offers, if there is no such class."""
+    if asked == PREDICTED:
+        return None
+    if asked in by_name:
+        return by_name[asked]
+    found = search(names, asked)
+    if found.index is not None:
+        return found.index
+    st.warning(found.sentence(names))
+    for index in found.nearest[:3]:
+        st.button(
+            names[index],
+            key=f"{key}_offer_{index}",
+            on_click=_set,
+            args=(key, names[index]),
+        )
+    return None
+
+
+def _set(key: str, value: str) -> None:
+    st.session_state[key] = value

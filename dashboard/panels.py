@@ -1,0 +1,114 @@
+"""Panels of equal size: a picture, a map over it, its colour bar and what was done to make it.
+
+Plain HTML in one element, so that partial maps replace each other in place and nothing jumps.
+"""
+
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+State = Literal["done", "old", "waiting"]
+
+
+@dataclass(frozen=True)
+class ScaleBar:
+    """A colour bar.
+
+    Attributes:
+        colours: CSS colours from low to high.
+        ticks: numbers as text, spread evenly from low to high.
+        units: what the numbers count.
+    """
+
+    colours: tuple[str, ...]
+    ticks: tuple[str, ...]
+    units: str
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A rectangle on a picture, in percent of its width and height.
+
+    Attributes:
+        left, top, width, height: percent.
+        kind: "crop" greys what lies outside, "window" does not.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+    kind: Literal["crop", "window"]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One cell of the comparison.
+
+    Attributes:
+        title: short name.
+        alt: what the picture shows, for those who do not see it.
+        picture: address (data URI) of the picture; None while there is nothing to show.
+        size: (width, height) of the picture, for its shape.
+        overlay: address of the map over it.
+        bar: the map's colour bar.
+        outlines: rectangles on the picture.
+        caption: what was done, in small type.
+        state: "old" is dimmed, "waiting" is an empty frame.
+    """
+
+    title: str
+    alt: str
+    picture: str | None = None
+    size: tuple[int, int] = (1, 1)
+    overlay: str | None = None
+    bar: ScaleBar | None = None
+    outlines: tuple[Outline, ...] = ()
+    caption: str = ""
+    state: State = "done"
+
+
+def panels_html(panels: list[Panel]) -> str:
+    """All panels side by side; they wrap where the page is narrow."""
+    return f'<div class="wil-panels">{"".join(_panel(panel) for panel in panels)}</div>'
+
+
+def _panel(panel: Panel) -> str:
+    return (
+        f'<section class="wil-panel {panel.state}" data-panel="{escape(panel.title)}">'
+        f"<h4>{escape(panel.title)}</h4>"
+        f'<div class="wil-box">{_picture(panel)}</div>'
+        f'<div class="wil-scale">{_scale(panel.bar)}</div>'
+        f'<p class="wil-caption">{escape(panel.caption)}</p></section>'
+    )
+
+
+def _picture(panel: Panel) -> str:
+    if panel.picture is None:
+        return '<span class="wil-waiting">waiting …</span>'
+    width, height = panel.size
+    # The longer side fills the box.
+    side = "width:100%" if width >= height else "height:100%"
+    layers = [f'<img src="{panel.picture}" alt="{escape(panel.alt)}">']
+    if panel.overlay is not None:
+        layers.append(f'<img class="map" src="{panel.overlay}" alt="">')
+    layers += [
+        f'<div class="wil-{o.kind}" style="left:{o.left:.2f}%;top:{o.top:.2f}%;'
+        f'width:{o.width:.2f}%;height:{o.height:.2f}%"></div>'
+        for o in panel.outlines
+    ]
+    return (
+        f'<div class="wil-photo" style="aspect-ratio:{width}/{height};{side}">{"".join(layers)}</div>'
+    )
+
+
+def _scale(bar: ScaleBar | None) -> str:
+    if bar is None:
+        return ""
+    ticks = [escape(tick) for tick in bar.ticks]
+    middle = len(ticks) // 2
+    ticks[middle] += f" {escape(bar.units)}"
+    return (
+        f'<div class="bar" style="background:linear-gradient(to right,{",".join(bar.colours)})"></div>'
+        f'<div class="ticks">{"".join(f"<span>{tick}</span>" for tick in ticks)}</div>'
+    )
