@@ -20,12 +20,15 @@ class Provenance:
         model: name in the registry.
         weights_sha256, image_sha256: hex digests of the weight file and of the picture's bytes.
         device: where it was computed.
+        region: the part of the photo that the model saw (left, top, right, bottom), in the photo's
+            pixels; None for the model's own centre crop.
     """
 
     model: str
     weights_sha256: str
     image_sha256: str
     device: str
+    region: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +36,9 @@ class Attribution:
     """How much each pixel of the model's input speaks for the score that was explained.
 
     Attributes:
-        values: float32 (H, W) at model-input resolution, read-only. Positive: speaks for the target.
-            In units of the score: for occlusion the drop per window, for gradient methods each
-            pixel's share, the channels summed.
+        values: float32 (H, W) at model-input resolution, read-only, in units of the score: for
+            occlusion the drop per window, for gradient methods each pixel's share, the channels
+            summed. Positive: speaks for the target.
         method: "integrated_gradients", "occlusion", ...
         question: which score was explained.
         parameters: the method's settings, JSON types only.

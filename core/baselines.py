@@ -1,7 +1,7 @@
 """What a covered pixel is replaced with, by name.
 
-The choice can change the story, so it is always said which one was used. Zero in a model's normalised
-space is the mean colour of its training pictures: a grey, not black.
+The choice can change the story, so it is always said which one was used. Zero in a model's
+normalised space is the mean colour of its training pictures: a grey, not black.
 """
 
 from typing import Literal, get_args
@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageFilter
 
 from core.errors import SettingError
-from core.preprocessing import Preprocessing
+from core.preprocessing import Box, Preprocessing
 
 BaselineName = Literal["grey", "black", "white", "blur"]
 BASELINES: tuple[BaselineName, ...] = get_args(BaselineName)
@@ -27,9 +27,14 @@ _BLUR_SIGMA = 12.0  # pixels of the model's input; leaves colours, removes what 
 
 
 def baseline_tensor(
-    name: BaselineName, preprocessing: Preprocessing, image: Image.Image
+    name: BaselineName,
+    preprocessing: Preprocessing,
+    image: Image.Image,
+    region: Box | None = None,
 ) -> torch.Tensor:
     """A named baseline for a photo: float32 (1, 3, H, W) in the model's normalised space.
+
+    ``region`` is the part of the photo that the model sees, as in `Preprocessing.picture`.
 
     Raises:
         SettingError: there is no such baseline.
@@ -40,6 +45,6 @@ def baseline_tensor(
     if name == "grey":
         return torch.zeros(1, 3, *shape[:2])
     if name == "blur":
-        blurred = preprocessing.picture(image).filter(ImageFilter.GaussianBlur(_BLUR_SIGMA))
+        blurred = preprocessing.picture(image, region).filter(ImageFilter.GaussianBlur(_BLUR_SIGMA))
         return preprocessing.normalise(np.asarray(blurred, dtype=np.float32) / 255)
     return preprocessing.normalise(np.full(shape, name == "white", dtype=np.float32))

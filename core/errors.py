@@ -1,7 +1,7 @@
 """Everything a user can do wrong, as one small tree of exceptions.
 
-Each message is one sentence for the person in front of the page or the shell: what was wrong, what is
-allowed, what to do. The page and the command line show the message as it is and never a traceback.
+Each message is one sentence for the person in front of the page or the shell: what was wrong, what
+is allowed, what to do. The page and the command line show it as it is, and never a traceback.
 """
 
 

@@ -4,11 +4,14 @@ Nothing is computed twice for the same picture, model, weights, settings and que
 digests and frozen settings, never arrays; every cache is bounded.
 """
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Hashable
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from core import models
@@ -18,6 +21,7 @@ from core.cache import BoundedCache
 from core.gradients import integrated_gradients_steps
 from core.models import Classifier
 from core.occlusion import OcclusionSurvey, occlusion_steps
+from core.pace import Pace
 from core.picture import Picture
 from core.scores import Question
 
@@ -42,6 +46,21 @@ class OcclusionSetting:
 Setting = IntegratedGradientsSetting | OcclusionSetting
 
 
+@dataclass(frozen=True)
+class Forecast:
+    """The cost of a map.
+
+    Attributes:
+        passes: forward passes that are still to be made.
+        seconds: how long they will take on this machine; None before anything like it was measured.
+        known: passes that need not be made again.
+    """
+
+    passes: int
+    seconds: float | None
+    known: int = 0
+
+
 class Explainer:
     """Models, predictions and maps, remembered within bounds. Safe to share between threads."""
 
@@ -51,6 +70,7 @@ class Explainer:
         self._inputs: BoundedCache[Tensor] = BoundedCache(32)
         self._logits: BoundedCache[Tensor] = BoundedCache(256)
         self._surveys: BoundedCache[OcclusionSurvey] = BoundedCache(32)
+        self._pace = Pace()
         self._maps: BoundedCache[Attribution] = BoundedCache(128)
 
     def classifier(self, name: str, device: str = "auto") -> Classifier:
@@ -67,13 +87,18 @@ class Explainer:
 
     def inputs(self, classifier: Classifier, picture: Picture) -> Tensor:
         """The model's input for a picture, float32 (1, 3, H, W) on the model's device."""
-        key = (classifier.record.preprocessing, picture.sha256, str(classifier.device))
-        return self._inputs.get_or_make(key, lambda: classifier.preprocess(picture.image))
+        key = (classifier.record.preprocessing, picture.key, str(classifier.device))
+        return self._inputs.get_or_make(
+            key,
+            lambda: classifier.record.preprocessing.tensor(picture.image, picture.region).to(
+                classifier.device
+            ),
+        )
 
     def logits(self, classifier: Classifier, picture: Picture) -> Tensor:
         """The model's logits for a picture, float32 (classes,) on the CPU."""
         return self._logits.get_or_make(
-            (_identity(classifier), picture.sha256),
+            (_identity(classifier), picture.key),
             lambda: classifier.logits(self.inputs(classifier, picture))[0],
         )
 
@@ -86,7 +111,7 @@ class Explainer:
             SettingError: window or stride is out of range.
         """
         return self._surveys.get_or_make(
-            (_identity(classifier), picture.sha256, setting),
+            (_identity(classifier), picture.key, setting),
             lambda: OcclusionSurvey(
                 classifier.module,
                 self.inputs(classifier, picture),
@@ -98,7 +123,7 @@ class Explainer:
 
     def steps(
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
-    ) -> Iterator[Step]:
+    ) -> Generator[Step, None, None]:
         """Compute a map step by step; a known one takes a single step.
 
         The last step's snapshot is the finished map. May be closed at any time.
@@ -107,7 +132,7 @@ class Explainer:
             SettingError: a setting is out of range.
             ModelError: scores or gradients are not finite.
         """
-        key = (_identity(classifier), picture.sha256, setting, question)
+        key = (_identity(classifier), picture.key, setting, question)
         known = self._maps.get(key)
         if known is not None:
             yield Step(1, 1, partial(_same, known))
@@ -117,6 +142,7 @@ class Explainer:
             classifier.weights_sha256,
             picture.sha256,
             str(classifier.device),
+            picture.region,
         )
         if isinstance(setting, OcclusionSetting):
             steps = occlusion_steps(self.survey(classifier, picture, setting), question)
@@ -128,13 +154,47 @@ class Explainer:
                 setting.steps,
                 self._baseline(classifier, picture, setting.baseline),
             )
-        with closing(steps):
-            for step in steps:
+        with closing(self._timed(steps, _kind(classifier, setting))) as timed:
+            for step in timed:
                 snapshot = partial(_signed, step.snapshot, setting, provenance)
                 if step.done == step.total:
                     final = self._maps.put(key, snapshot())
                     snapshot = partial(_same, final)
                 yield Step(step.done, step.total, snapshot)
+
+    def forecast(
+        self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
+    ) -> Forecast:
+        """What computing a map would cost now, given what is known already.
+
+        Raises:
+            SettingError: a setting is out of range.
+        """
+        if self._maps.get((_identity(classifier), picture.key, setting, question)) is not None:
+            return Forecast(0, 0.0)
+        if isinstance(setting, OcclusionSetting):
+            survey = self.survey(classifier, picture, setting)
+            known = int(survey.known.sum())
+            passes = survey.grid.count - known
+        else:
+            passes, known = setting.steps, 0
+        return Forecast(passes, self._pace.seconds(_kind(classifier, setting), passes), known)
+
+    def covered(
+        self, classifier: Classifier, picture: Picture, mask: np.ndarray, baseline: BaselineName
+    ) -> Tensor:
+        """Logits (classes,) with a part of the input covered; one forward pass.
+
+        Args:
+            classifier: the model to ask.
+            picture: the picture to cover.
+            mask: bool (H, W) at model-input resolution; True where covered.
+            baseline: what a covered pixel becomes.
+        """
+        inputs = self.inputs(classifier, picture)
+        chosen = torch.from_numpy(mask).to(inputs.device)
+        cover = self._baseline(classifier, picture, baseline)
+        return classifier.logits(torch.where(chosen, cover, inputs))[0]
 
     def attribution(
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
@@ -144,9 +204,27 @@ class Explainer:
             last = step
         return last.snapshot()
 
+    def _timed(
+        self, steps: Generator[Step, None, None], kind: Hashable
+    ) -> Generator[Step, None, None]:
+        """Pass the steps on, noting how long the passes between two of them took."""
+        with closing(steps):
+            before, started = None, time.perf_counter()
+            for step in steps:
+                if before is not None:
+                    self._pace.note(kind, step.done - before, time.perf_counter() - started)
+                yield step
+                before, started = step.done, time.perf_counter()
+
     def _baseline(self, classifier: Classifier, picture: Picture, name: BaselineName) -> Tensor:
-        baseline = baseline_tensor(name, classifier.record.preprocessing, picture.image)
+        preprocessing = classifier.record.preprocessing
+        baseline = baseline_tensor(name, preprocessing, picture.image, picture.region)
         return baseline.to(classifier.device)
+
+
+def _kind(classifier: Classifier, setting: Setting) -> Hashable:
+    """What decides how long a pass takes."""
+    return _identity(classifier), getattr(setting, "window", "gradients")
 
 
 def _same(attribution: Attribution) -> Attribution:

@@ -1,8 +1,8 @@
 """A private copy of a network, traced into a graph and simplified for inference.
 
 The graph computes what the network computes in eval mode. No operation writes into its input;
-convolution, pooling and constant padding are modules however they were called; and a batch norm that
-follows a convolution is part of it.
+convolution, pooling and constant padding are modules however they were called; and a batch norm
+that follows a convolution is part of it.
 """
 
 import copy
@@ -31,7 +31,11 @@ def inference_copy(module: nn.Module) -> nn.Module:
     for part in twin.modules():
         part._forward_hooks.clear()
         part._forward_pre_hooks.clear()
-    return twin.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return _channels_last(twin)
+
+
+def _channels_last(module: nn.Module) -> nn.Module:
+    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def folded_graph(twin: nn.Module) -> fx.GraphModule:
@@ -45,6 +49,7 @@ def folded_graph(twin: nn.Module) -> fx.GraphModule:
     _make_functional(traced)
     _fold_constants(traced)
     _use_modules(traced)
+    _keep_channels(traced)
     _fold_batch_norms(traced)
     traced.graph.eliminate_dead_code()
     return traced
@@ -55,7 +60,7 @@ def _make_functional(traced: fx.GraphModule) -> None:
     modules = dict(traced.named_modules())
     in_place = {name for name, part in modules.items() if getattr(part, "inplace", False)}
     for name in in_place:
-        modules[name].inplace = False  # type: ignore[assignment]
+        modules[name].inplace = False
     earlier: set[fx.Node] = set()
     for node in traced.graph.nodes:
         earlier.add(node)
@@ -123,7 +128,9 @@ def _module(traced: fx.GraphModule, name: str, arguments: dict[str, Any]) -> nn.
         return nn.AvgPool2d(**arguments)
     if name == "pad":
         constant = arguments.get("mode", "constant") == "constant" and len(arguments["pad"]) == 4
-        return nn.ConstantPad2d(arguments["pad"], arguments.get("value") or 0.0) if constant else None
+        return (
+            nn.ConstantPad2d(arguments["pad"], arguments.get("value") or 0.0) if constant else None
+        )
     if any(tensor is not None and tensor.op != "get_attr" for tensor in tensors.values()):
         return None
     weight = attribute(traced, tensors["weight"])
@@ -135,6 +142,21 @@ def _module(traced: fx.GraphModule, name: str, arguments: dict[str, Any]) -> nn.
     return part
 
 
+def _keep_channels(traced: fx.GraphModule) -> None:
+    """Select a channel as `x[:, i : i + 1]` instead of `x[:, i].unsqueeze(1)`: maps stay maps."""
+    for node in traced.graph.nodes:
+        name = getattr(node.target, "__name__", node.target)
+        if name != "unsqueeze" or node.args[1:] != (1,):
+            continue
+        selection = node.args[0]
+        index: Any = selection.args[1] if selection.target is operator.getitem else None
+        alone = len(selection.users) == 1 and isinstance(index, tuple) and len(index) == 2
+        if alone and index[0] == slice(None) and type(index[1]) is int and index[1] >= 0:
+            channel = index[1]
+            selection.args = (selection.args[0], (slice(None), slice(channel, channel + 1)))
+            node.replace_all_uses_with(selection)
+
+
 def _fold_batch_norms(traced: fx.GraphModule) -> None:
     """Make a batch norm that follows a convolution, and nothing else does, part of it."""
     for node in list(traced.graph.nodes):
@@ -143,8 +165,12 @@ def _fold_batch_norms(traced: fx.GraphModule) -> None:
             continue
         convolution = traced.get_submodule(str(node.target))
         norm = traced.get_submodule(str(follower.target))
-        if type(convolution) is nn.Conv2d and type(norm) is nn.BatchNorm2d and norm.running_mean is not None:
-            folded = fuse_conv_bn_eval(convolution, norm).to(memory_format=torch.channels_last)
+        if (
+            type(convolution) is nn.Conv2d
+            and type(norm) is nn.BatchNorm2d
+            and norm.running_mean is not None
+        ):
+            folded = _channels_last(fuse_conv_bn_eval(convolution, norm))
             traced.add_submodule(f"_folded_{node.name}", folded)
             node.target = f"_folded_{node.name}"
             follower.replace_all_uses_with(node)

@@ -4,7 +4,7 @@ Integrated Gradients: Sundararajan, Taly, Yan, "Axiomatic Attribution for Deep N
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -37,7 +37,7 @@ def integrated_gradients(
         module: float32 (N, C, H, W) -> logits (N, classes). Used in eval mode, left as it was.
         inputs: float32 (1, C, H, W).
         target: class whose score is explained.
-        steps: points of the Gauss-Legendre quadrature, 1 to 1000; one forward and backward pass each.
+        steps: points of the Gauss-Legendre quadrature, 1 to 1000; a pass forward and back each.
         baseline: a number, or a tensor of the input's shape, in the input's own space.
         contrast: class whose score is subtracted, if any.
         score: "logit", "probability" or "log_probability".
@@ -62,7 +62,7 @@ def integrated_gradients_steps(
     question: Question,
     steps: int,
     baseline: float | Tensor = 0.0,
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """`integrated_gradients`, yielding after each batch; memory does not grow with ``steps``.
 
     The points of the path are visited in an interleaved order and a snapshot divides by the weights

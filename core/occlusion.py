@@ -10,7 +10,7 @@ decides the order, so that the map is worth looking at long before the last wind
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -79,8 +79,8 @@ class OcclusionSurvey:
             module: float32 (N, C, H, W) -> logits (N, classes). Used in eval mode, left as it was.
             inputs: float32 (1, C, H, W).
             window, stride: pixels, for both directions or as (down, across).
-            baseline: what a covered pixel becomes, in the input's own space: a number, or a tensor of
-                the input's shape.
+            baseline: what a covered pixel becomes, in the input's own space: a number, or a tensor
+                of the input's shape.
             batch_size: windows per batch; by default suited to the device. Halved by itself when
                 memory runs out.
 
@@ -120,7 +120,7 @@ class OcclusionSurvey:
             pass
         return self
 
-    def steps(self) -> Iterator[tuple[int, int]]:
+    def steps(self) -> Generator[tuple[int, int], None, None]:
         """Visit the windows that are not known, yielding (known, all windows) after each batch.
 
         May be closed between batches and begun again; nothing that was visited is lost.
@@ -133,15 +133,17 @@ class OcclusionSurvey:
         known = self.known
         answers = self.clean.topk(min(5, len(self.clean))).indices
 
-        for leg in legs(self.grid.shape, known, lambda: self.scores[:, answers].numpy()):
-            for batch in self._batches(leg):
-                started = time.perf_counter()
-                self._visit(corners[batch])
-                known[batch] = True
-                self.forward_passes += len(batch)
-                self.seconds += time.perf_counter() - started
-                yield int(known.sum()), len(known)
-        self._kept = None  # the activations are not needed any more
+        try:
+            for leg in legs(self.grid.shape, known, lambda: self.scores[:, answers].numpy()):
+                for batch in self._batches(leg):
+                    started = time.perf_counter()
+                    self._visit(corners[batch])
+                    known[batch] = True
+                    self.forward_passes += len(batch)
+                    self.seconds += time.perf_counter() - started
+                    yield int(known.sum()), len(known)
+        finally:
+            self._kept = None  # tens of megabytes; one pass brings them back
 
     def attribution(
         self, target: int, *, contrast: int | None = None, score: ScoreKind = "logit"
@@ -192,12 +194,9 @@ class OcclusionSurvey:
 
     def _batches(self, leg: np.ndarray) -> Iterator[np.ndarray]:
         """Split windows (n,) into batches of windows that are cheap together."""
-        corners = self._shifted(self.grid.corners[leg])
-        for group in self._activations().groups(*self.grid.window, *corners.T.tolist()):
-            waiting = leg[group]
-            while len(waiting):  # the batch size may shrink between two batches
-                yield waiting[: self._batch_size]
-                waiting = waiting[self._batch_size :]
+        tops, lefts = self._shifted(self.grid.corners[leg]).T.tolist()
+        groups = self._activations().groups(*self.grid.window, tops, lefts, self._batch_size)
+        return (leg[group] for group in groups)
 
     def _visit(self, corners: np.ndarray) -> None:
         """Put windows (n, 2) through the network and remember what it says."""
@@ -241,7 +240,7 @@ class OcclusionSurvey:
         return everywhere[:, corners[:, 0], corners[:, 1]].transpose(0, 1)
 
 
-def occlusion_steps(survey: OcclusionSurvey, question: Question) -> Iterator[Step]:
+def occlusion_steps(survey: OcclusionSurvey, question: Question) -> Generator[Step, None, None]:
     """Finish a survey, yielding the map of one question after each batch; at least once."""
 
     def snapshot() -> Attribution:

@@ -1,21 +1,27 @@
 """A picture as the rest of the house hands it round: opened, and known by its digest."""
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from core.errors import ImageError
+from core.errors import ImageError, SettingError
 from core.images import digest, open_image
+from core.preprocessing import Box
+
+_SMALLEST_REGION = 16  # pixels of the photo
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A photo that was opened safely.
+    """A photo that was opened safely, and the part of it that the model is to see.
+
+    Pictures are equal when their bytes and their regions are.
 
     Attributes:
-        sha256: hex digest of the bytes; pictures are equal when their bytes are.
+        sha256: hex digest of the bytes.
+        region: a square of the photo, in its pixels; None for the model's own centre crop.
         image: RGB, upright.
         notes: sentences on what was changed on opening it (first frame of an animation, ...).
     """
@@ -23,6 +29,29 @@ class Picture:
     sha256: str
     image: Image.Image = field(compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
+    region: Box | None = None
+
+    @property
+    def key(self) -> tuple[str, Box | None]:
+        """What tells this picture from others, without its pixels: for caches."""
+        return self.sha256, self.region
+
+    def cropped(self, region: Box) -> "Picture":
+        """The same photo with another region.
+
+        Raises:
+            SettingError: the region is not a square inside the photo, at least 16 pixels wide.
+        """
+        left, top, right, bottom = region
+        side = right - left
+        width, height = self.image.size
+        inside = 0 <= left <= right <= width and 0 <= top <= bottom <= height
+        if not inside or side < _SMALLEST_REGION or abs(side - (bottom - top)) > 0.5:
+            raise SettingError(
+                f"The crop {tuple(round(edge) for edge in region)} is not possible: choose a square "
+                f"of at least {_SMALLEST_REGION} pixels inside the photo of {width} × {height}."
+            )
+        return replace(self, region=region)
 
     def thumbnail(self, side: int) -> bytes:
         """The centred square, ``side`` pixels wide, as PNG."""

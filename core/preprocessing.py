@@ -39,26 +39,34 @@ class Preprocessing:
     std: tuple[float, float, float]
     interpolation: Literal["bilinear", "bicubic"]
 
-    def picture(self, image: Image.Image) -> Image.Image:
-        """What the model sees, before normalisation: an RGB square of side ``crop``."""
+    def picture(self, image: Image.Image, region: Box | None = None) -> Image.Image:
+        """What the model sees, before normalisation: an RGB square of side ``crop``.
+
+        With a ``region`` (a square of the photo) that region fills the square, in place of the
+        model's own resize and centre crop.
+        """
+        resampling = _RESAMPLING[self.interpolation]
+        if region is not None:
+            return image.resize((self.crop, self.crop), resampling, box=region)
         width, height = self._resized(image.size)
-        resized = image.resize((width, height), _RESAMPLING[self.interpolation])
+        resized = image.resize((width, height), resampling)
         left, top = self._corner(width), self._corner(height)
         return resized.crop((left, top, left + self.crop, top + self.crop))
 
-    def tensor(self, image: Image.Image) -> Tensor:
+    def tensor(self, image: Image.Image, region: Box | None = None) -> Tensor:
         """The model's input: float32 (1, 3, crop, crop), normalised."""
-        return self.normalise(np.asarray(self.picture(image), dtype=np.float32) / 255)
+        return self.normalise(np.asarray(self.picture(image, region), dtype=np.float32) / 255)
 
     def normalise(self, pixels: np.ndarray) -> Tensor:
         """RGB pixels (H, W, 3) in 0..1 -> float32 (1, 3, H, W) in the model's normalised space."""
-        normalised = (pixels - np.float32(self.mean)) / np.float32(self.std)
-        return torch.from_numpy(normalised.astype(np.float32)).permute(2, 0, 1)[None].contiguous()
+        mean, std = (np.array(values, dtype=np.float32) for values in (self.mean, self.std))
+        normalised = (pixels.astype(np.float32) - mean) / std
+        return torch.from_numpy(normalised).permute(2, 0, 1)[None].contiguous()
 
     def crop_box(self, size: tuple[int, int]) -> Box:
         """The part of a photo of ``size`` (width, height) that the model sees.
 
-        In the photo's pixels; not rounded, since one pixel of the input may be several of the photo.
+        In the photo's pixels, and not rounded: one pixel of the input may be several of the photo.
         """
         width, height = self._resized(size)
         across, down = size[0] / width, size[1] / height

@@ -6,6 +6,7 @@ there, and where the picture shows through, a value near zero is transparent.
 
 import base64
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal, get_args
@@ -19,7 +20,7 @@ from core.errors import SettingError
 Sign = Literal["all", "positive", "negative", "absolute"]
 SIGNS: tuple[Sign, ...] = get_args(Sign)
 
-# Matplotlib's names. Diverging maps are read with zero in the middle; all are safe for the colour-blind.
+# Matplotlib's names; all are safe for the colour-blind. Diverging ones have zero in the middle.
 COLOUR_MAPS: dict[str, str] = {
     "red-blue": "RdBu_r",
     "purple-green": "PRGn_r",
@@ -37,7 +38,7 @@ class Display:
 
     Attributes:
         sign: which values are shown.
-        colour_map: a key of `COLOUR_MAPS`. On maps of one sign, a diverging one uses its upper half.
+        colour_map: a key of `COLOUR_MAPS`. On maps of one sign, half of a diverging one.
         opacity: of the strongest value over the picture, 0..1.
         outlier_percent: the scale ends where this share of the total (Captum's ``outlier_perc``) is
             left above it, 0..50.
@@ -46,7 +47,7 @@ class Display:
     sign: Sign = "all"
     colour_map: str = "red-blue"
     opacity: float = 0.85
-    outlier_percent: float = 1.0
+    outlier_percent: float = 2.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -89,9 +90,9 @@ def limit(values: np.ndarray, outlier_percent: float) -> float:
     return float(sizes[np.searchsorted(share, share[-1] * (1 - outlier_percent / 100))])
 
 
-def scale(values: np.ndarray, display: Display) -> tuple[float, float]:
-    """The numbers at both ends of the colour bar, in the map's units."""
-    end = limit(shown(values, display.sign), display.outlier_percent)
+def scale(maps: Sequence[np.ndarray], display: Display) -> tuple[float, float]:
+    """The numbers at both ends of the colour bar that maps (H, W) share, in their units."""
+    end = max(limit(shown(values, display.sign), display.outlier_percent) for values in maps)
     return {"all": (-end, end), "negative": (-end, 0.0)}.get(display.sign, (0.0, end))
 
 
@@ -114,6 +115,12 @@ def overlay(picture: Image.Image, rgba: np.ndarray) -> Image.Image:
     """A map of colours laid over a picture of any size: RGB of the picture's size."""
     layer = Image.fromarray(rgba).resize(picture.size, Image.Resampling.NEAREST)
     return Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
+
+
+def backdrop(picture: Image.Image) -> Image.Image:
+    """The picture as a pale grey ground for a map: shapes stay readable, colour is the map's."""
+    grey = np.asarray(picture.convert("L"), dtype=np.float32)
+    return Image.fromarray(np.round(255 - 0.4 * (255 - grey)).astype(np.uint8))
 
 
 def data_uri(image: Image.Image | np.ndarray, image_format: Literal["PNG", "JPEG"] = "PNG") -> str:

@@ -40,7 +40,7 @@ class Question:
         """Return self if it can be asked of a network with so many outputs.
 
         Raises:
-            SettingError: a class is out of range, the contrast is the target, or the kind is unknown.
+            SettingError: a class or kind that does not exist, or the contrast is the target.
         """
         for role, index in (("target", self.target), ("contrast", self.contrast)):
             if index is not None and not 0 <= index < classes:

@@ -26,14 +26,8 @@ def expectation(expected: str, top: ClassScore, class_names: tuple[str, ...]) ->
     return f"A person would say {expected}; the model has no such class{nearest}."
 
 
-def strongest_window(survey: OcclusionSurvey, class_names: tuple[str, ...]) -> str | None:
-    """What covering the most telling window of a survey does to the answer.
-
-    None while no window is known.
-    """
-    corners = survey.grid.corners[survey.known]
-    if not len(corners):
-        return None
+def strongest_window(survey: OcclusionSurvey, class_names: tuple[str, ...]) -> str:
+    """What covering the most telling window of a finished survey does to the answer."""
     height, width = survey.grid.window
     answer = int(survey.clean.argmax())
     flips = survey.flips()
@@ -46,7 +40,7 @@ def strongest_window(survey: OcclusionSurvey, class_names: tuple[str, ...]) -> s
         )
     question = Question(answer, kind="probability")
     clean = float(question.scores(survey.clean[None])[0])
-    covered = clean - float(survey.drops(question)[survey.known].max())
+    covered = clean - float(survey.drops(question).max())
     return (
         f"No single window of {height} × {width} pixels changes the answer; "
         f"at worst it falls from {percent(clean)} to {percent(covered)}."

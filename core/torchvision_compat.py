@@ -1,11 +1,12 @@
 """The one place that imports torchvision, and the reason why there is such a place.
 
 The torchvision wheel of the package registry is linked against CUDA. Beside a CPU-only torch its
-compiled operators cannot load, and then ``import torchvision`` dies while it registers shape functions
-for operators that do not exist ("operator torchvision::nms does not exist"). The models and transforms
+compiled operators cannot load, and then ``import torchvision`` dies while it registers shapes for
+operators that do not exist ("operator torchvision::nms does not exist"). The models and transforms
 used here need none of those operators: two empty schemas are enough for the import to go through.
 
-Where the plain import works, nothing is changed. Use ``from core.torchvision_compat import torchvision``.
+Where the plain import works, nothing is changed. Everybody else writes
+``from core.torchvision_compat import torchvision``.
 """
 
 import importlib
@@ -20,7 +21,7 @@ _SCHEMAS = (
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
 
-# torch.library drops a definition when its Library object dies, so it is kept for the process's life.
+# torch.library drops a definition when its Library object dies, so these live as long as we do.
 _declared: list[torch.library.Library] = []
 
 

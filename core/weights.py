@@ -5,7 +5,7 @@ import logging
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +48,7 @@ class WeightsFile:
         """Whether the file is on this machine; says nothing about its content."""
         return self.path.is_file()
 
-    def download(self) -> Iterator[Progress]:
+    def download(self) -> Generator[Progress, None, None]:
         """Download the file, yielding progress; close the iterator to give up.
 
         The file appears under its name only when it is complete and its hash is right.
@@ -88,7 +88,7 @@ class WeightsFile:
         sha256 = self._check(self.path)
         return torch.load(self.path, map_location="cpu", weights_only=True), sha256
 
-    def _receive(self, partial: Path) -> Iterator[Progress]:
+    def _receive(self, partial: Path) -> Generator[Progress, None, None]:
         assert self.url is not None
         done = 0
         with (

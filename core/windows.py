@@ -11,8 +11,8 @@ from core.errors import SettingError
 class WindowGrid:
     """The windows of an occlusion survey, laid as `captum.attr.Occlusion` lays them.
 
-    Windows start at multiples of the stride; the last of a row or column may reach over the edge and
-    is clipped there. Together they cover every pixel.
+    Windows start at multiples of the stride; the last of a row or column may reach over the edge
+    and is clipped there. Together they cover every pixel.
 
     Attributes:
         size: (height, width) of the input in pixels.
@@ -28,8 +28,8 @@ class WindowGrid:
         """Check the ranges.
 
         Raises:
-            SettingError: the window is not between 1 and the input's size, or the stride not between
-                1 and the window (pixels would stay uncovered).
+            SettingError: the window is not between 1 and the input's size, or the stride not
+                between 1 and the window (pixels would stay uncovered).
         """
         for side, size, window, stride in zip(
             ("height", "width"), self.size, self.window, self.stride, strict=True
@@ -68,8 +68,18 @@ class WindowGrid:
         tops, lefts = np.mgrid[0:down, 0:across]
         return np.stack([tops.ravel(), lefts.ravel()], axis=1) * np.array(self.stride)
 
+    @property
+    def edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns, int64, where a window begins or ends: a map is constant between them."""
+        top, left = self.corners.T
+        rows, columns = (
+            np.unique(np.concatenate([begin, np.minimum(begin + window, size)]))
+            for begin, window, size in zip((top, left), self.window, self.size, strict=True)
+        )
+        return rows, columns
+
     def spread(self, values: np.ndarray) -> np.ndarray:
-        """One number per window (count,) -> float64 (H, W): the mean of the windows on each pixel."""
+        """A number per window (count,) -> float64 (H, W): the mean of the windows on each pixel."""
         sums = self._stacked(np.asarray(values, dtype=np.float64))
         return sums / self._stacked(np.ones(self.count))
 

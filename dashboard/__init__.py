@@ -1,0 +1,1 @@
+"""The page: Streamlit, controls and drawing. Holds no maths."""

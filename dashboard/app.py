@@ -1,83 +1,101 @@
-"""Where It Looked: the page. Start it with ``streamlit run dashboard/app.py``."""
+"""Where It Looked: the page. Start it with ``streamlit run dashboard/app.py``.
+
+A run draws the page from what is known. What is not known is then computed, its panels forming as
+it goes, and the page is drawn once more. So a control only has to change a setting.
+"""
 
 import logging
 import sys
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
+_HERE = Path(__file__).resolve().parent
 # `streamlit run` puts this file's folder on the path, not the project's.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+if str(_HERE.parent) not in sys.path:
+    sys.path.insert(0, str(_HERE.parent))
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.attribution import Attribution
 from core.errors import UserError
-from core.explainer import Explainer, OcclusionSetting
+from core.explainer import Explainer, OcclusionSetting, Setting
 from core.models import DEFAULT_MODEL, Classifier, ClassScore, registry
-from core.picture import Picture
+from core.readout import readout
+from core.samples import Sample
 from core.scores import Question
 from core.story import expectation, percent, strongest_window
-from dashboard import controls, live, state, view
-from dashboard.panels import Panel, panels_html
+from dashboard import components, controls, live, state, view
+from dashboard.board import Board
+from dashboard.tabs import draw_tabs
+from dashboard.view import Scene
 
 _log = logging.getLogger(__name__)
 
 
 def main() -> None:
     """Draw the page, then fill in what has to be computed."""
-    st.set_page_config(page_title="Where It Looked", page_icon=":material/visibility:", layout="wide")
-    st.html(Path(__file__).with_name("style.css"))
+    st.set_page_config("Where It Looked", str(_HERE / "icon.png"), layout="wide")
+    st.html(_HERE / "style.css")
     explainer = state.explainer()
-    notices = st.container()
+    with st.container():
+        for sentence in state.begin():
+            st.warning(sentence)
+        notices = st.container()
     with st.sidebar:
         controls.choose_picture()
         model, device = controls.choose_model()
     picture, sample = state.current_picture()
     with notices:
         classifier = _classifier(explainer, model, device)
-    logits = explainer.logits(classifier, picture)
-    ranking = classifier.ranking(logits, len(classifier.class_names))
+    scene = Scene(picture, classifier)
+    ranking = classifier.ranking(explainer.logits(classifier, picture), len(classifier.class_names))
     with st.sidebar:
         question = controls.choose_question(classifier, [entry.index for entry in ranking])
         methods = controls.choose_methods()
-        display = controls.choose_display()
+        look = controls.choose_look()
 
-    evidence = _headline(ranking, question, classifier, picture, sample and sample.expected)
-    jobs = {
-        view.map_title(methods.gradients, ""): methods.gradients,
-        view.map_title(methods.small, "small"): methods.small,
-        view.map_title(methods.large, "large"): methods.large,
-    }
-    panels: dict[str, Panel] = {
-        "photo": view.photo_panel(picture, classifier),
-        "input": view.input_panel(picture, classifier, (methods.small, methods.large)),
-        **{title: Panel(title=title, alt=f"{title}: not computed yet.", state="waiting") for title in jobs},
-    }
-    frame = st.empty()
-
-    def draw() -> None:
-        frame.html(panels_html(list(panels.values())))
-
-    def show(title: str, attribution: Attribution, progress: str | None) -> None:
-        panels[title] = view.map_panel(
-            title, attribution, picture, classifier, display, progress
-        )
-        draw()
-
-    def fail(title: str, sentence: str) -> None:
-        panels[title] = Panel(title=title, alt=sentence, caption=sentence, state="waiting")
-        draw()
-
-    draw()
-    live.run_jobs(
-        {
-            title: explainer.steps(classifier, picture, setting, question)
-            for title, setting in jobs.items()
-        },
-        show,
-        fail,
+    evidence = _headline(ranking, question, scene, sample)
+    evidence.html(
+        f'<p class="wil-evidence">{escape(_evidence(explainer, scene, methods.small))}</p>'
     )
-    _tell(evidence, explainer, classifier, picture, methods.small)
+    settings: dict[str, Setting] = {
+        "Integrated Gradients": methods.gradients,
+        _title("Occlusion small", methods.small): methods.small,
+        _title("Occlusion large", methods.large): methods.large,
+    }
+    front = [view.photo_panel(scene), view.input_panel(scene, (methods.small, methods.large))]
+    board = Board("main", explainer, scene, question, settings, look, front)
+    if not look.whole_photo:  # the pointer reads positions on the model's input
+        _inspect(explainer, scene, settings, board.maps)
+    boards = [board]
+    place = draw_tabs(explainer, scene, question, board.maps, methods.small, look)
+    if place is not None:
+        with place:
+            sizes = _sizes(methods.small, scene.side)
+            boards.append(Board("sizes", explainer, scene, question, sizes, look))
+    with st.bottom:
+        bar = st.empty()
+    jobs = [job for each in boards for job in each.jobs()]
+    if live.run_jobs(jobs, (picture.key, model, device, methods), bar):
+        st.rerun()  # from what is known now: the sentence of evidence, the tabs
+
+
+def _title(name: str, setting: OcclusionSetting) -> str:
+    return f"{name} {setting.window}/{setting.stride}"
+
+
+def _sizes(setting: OcclusionSetting, side: int) -> dict[str, Setting]:
+    """Four windows around the small one, each moved by at most half its size."""
+    sizes = {min(side, max(2, round(setting.window * factor))) for factor in (0.5, 1, 2, 4)}
+    chosen = [
+        setting
+        if size == setting.window
+        else OcclusionSetting(size, min(size, max(setting.stride, size // 2)), setting.baseline)
+        for size in sorted(sizes)
+    ]
+    return {_title("Window", each): each for each in chosen}
 
 
 def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:
@@ -97,15 +115,11 @@ def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:
 
 
 def _headline(
-    ranking: tuple[ClassScore, ...],
-    question: Question,
-    classifier: Classifier,
-    picture: Picture,
-    expected: str | None,
-) -> st.delta_generator.DeltaGenerator:
-    """The answer in large type, and its top 5; returns the place for the sentence of evidence."""
+    ranking: tuple[ClassScore, ...], question: Question, scene: Scene, sample: Sample | None
+) -> DeltaGenerator:
+    """The answer in large type and the top 5; returns the place for the sentence of evidence."""
     top = ranking[0]
-    record = classifier.record
+    record = scene.classifier.record
     left, right = st.columns([3, 2], gap="large")
     with left:
         st.html(
@@ -113,43 +127,49 @@ def _headline(
             f"{percent(top.probability)}.</h1>"
         )
         evidence = st.empty()
-        if expected is not None:
-            disagreement = expectation(expected, top, classifier.class_names)
-            if disagreement is not None:
-                st.html(f'<span class="wil-wrong">{escape(disagreement)}</span>')
-        for note in picture.notes:
+        if sample is not None and sample.expected is not None:
+            doubt = expectation(sample.expected, top, record.class_names)
+            if doubt is not None:
+                st.html(f'<span class="wil-wrong">{escape(doubt)}</span>')
+        for note in scene.picture.notes:
             st.caption(note)
         st.html(
-            f'<p class="wil-facts">{escape(record.title)} on {classifier.device} · '
+            f'<p class="wil-facts">{escape(record.title)} on {scene.classifier.device} · '
             f"{record.accuracy:.1f} % top-1 on ImageNet-1k · {escape(record.licence)}</p>"
         )
     with right:
-        rows = "".join(
-            f"<span>{escape(entry.name)}</span>"
-            f'<span class="bar{" asked" if entry.index == question.target else ""}" '
-            f'style="width:{100 * entry.probability:.1f}%"></span>'
-            f'<span class="share">{percent(entry.probability)}</span>'
-            for entry in ranking[:5]
-        )
-        st.html(f'<div class="wil-top">{rows}</div>')
+        st.html(view.bars_html(ranking[:5], question.target))
     return evidence
 
 
-def _tell(
-    place: st.delta_generator.DeltaGenerator,
-    explainer: Explainer,
-    classifier: Classifier,
-    picture: Picture,
-    setting: OcclusionSetting,
-) -> None:
-    """The sentence that the survey with the small window gives."""
+def _evidence(explainer: Explainer, scene: Scene, setting: OcclusionSetting) -> str:
+    """What the survey with the small window says, once all of it is there."""
     try:
-        survey = explainer.survey(classifier, picture, setting)
+        survey = explainer.survey(scene.classifier, scene.picture, setting)
     except UserError:
-        return  # its panel says why there is no such survey
-    sentence = strongest_window(survey, classifier.class_names)
-    if sentence is not None:
-        place.html(f'<p class="wil-evidence">{escape(sentence)}</p>')
+        return ""  # its panel says why there is no such survey
+    if not survey.known.all():
+        return "Looking for the window that matters most …"
+    return strongest_window(survey, scene.classifier.class_names)
+
+
+def _inspect(
+    explainer: Explainer,
+    scene: Scene,
+    settings: Mapping[str, Setting],
+    maps: Mapping[str, Attribution],
+) -> None:
+    """Let the pointer read the maps."""
+    panels = {}
+    for title, attribution in maps.items():
+        setting = settings[title]
+        survey = None
+        if isinstance(setting, OcclusionSetting):
+            survey = explainer.survey(scene.classifier, scene.picture, setting)
+        panels[title] = view.inspection(
+            readout(attribution, survey, scene.classifier.class_names), attribution
+        )
+    components.inspect(panels, key="inspect")
 
 
 main()

@@ -11,6 +11,7 @@ from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
 from core.rendering import COLOUR_MAPS, SIGNS, Display
 from core.scores import SCORE_KINDS, Question
 from dashboard import state
+from dashboard.view import Look
 
 PREDICTED = "predicted class"
 NOTHING = "nothing"
@@ -32,9 +33,9 @@ class Methods:
 
 def choose_picture() -> None:
     """Gallery, presets and upload; the choice is in `state.current_picture`."""
-    source = st.session_state.setdefault("source", state.DEFAULT_SAMPLE)
+    source = st.session_state["source"]
     st.markdown("**Picture**")
-    cells = st.columns(4, gap="small")
+    cells = st.columns(3, gap="small")
     for place, sample in enumerate(state.gallery().values()):
         with cells[place % len(cells)]:
             st.image(_thumbnail(sample.name))
@@ -46,11 +47,13 @@ def choose_picture() -> None:
                 args=(sample.name,),
                 width="stretch",
             )
-    st.caption("The original study, picture and windows in one click:")
+    st.caption("Presets of the study: picture and windows")
     for column, (name, windows) in zip(st.columns(2), PRESETS.items(), strict=True):
         column.button(
-            f"{name.capitalize()} {windows[0]}/{windows[1]} · {windows[2]}/{windows[3]}",
+            name.capitalize(),
             key=f"preset_{name}",
+            help="The original study's picture and windows in one click: size {}, stride {}; "
+            "size {}, stride {}.".format(*windows),
             on_click=_apply_preset,
             args=(name,),
             width="stretch",
@@ -81,12 +84,14 @@ def choose_model() -> tuple[str, str]:
         index=list(records).index(DEFAULT_MODEL),
         format_func=title,
         key="model",
+        bind="query-params",
         help="Weights that are not here yet are downloaded once, into torch's usual cache.",
     )
     device = st.selectbox(
         "Device",
         ["auto", *available_devices()],
         key="device",
+        bind="query-params",
         help="auto takes the fastest that this machine has.",
     )
     return name, device
@@ -101,6 +106,7 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
         "Explain",
         [PREDICTED, *ranked],
         key="target",
+        bind="query-params",
         accept_new_options=True,
         help="The class whose score is explained (target). Type to search all classes.",
     )
@@ -109,6 +115,7 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
         "against",
         [NOTHING, *ranked],
         key="contrast",
+        bind="query-params",
         accept_new_options=True,
         help="Explain the score of the one minus the score of the other (contrast).",
     )
@@ -122,6 +129,7 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
         SCORE_KINDS,
         format_func=lambda kind: kind.replace("_", " "),
         key="score",
+        bind="query-params",
         help="logit: the network's raw output. probability: after softmax, so that a class also "
         "falls when another rises.",
     )
@@ -130,8 +138,7 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
 
 def choose_methods() -> Methods:
     """Windows, strides, steps and baseline."""
-    for key, value in zip(_WINDOW_KEYS, PRESETS[state.DEFAULT_SAMPLE], strict=True):
-        st.session_state.setdefault(key, value)
+    default = dict(zip(_WINDOW_KEYS, PRESETS[state.DEFAULT_SAMPLE], strict=True))
     sizes = []
     for label, prefix in (("Small window", "small"), ("Large window", "large")):
         st.markdown(f"**{label}**")
@@ -142,7 +149,9 @@ def choose_methods() -> Methods:
                     "size",
                     1,
                     _MAX_WINDOW,
+                    default[f"{prefix}_window"],
                     key=f"{prefix}_window",
+                    bind="query-params",
                     on_change=_limit_stride,
                     args=(prefix,),
                     help="Side of the covered square, in pixels of the model's input.",
@@ -151,10 +160,12 @@ def choose_methods() -> Methods:
                     "stride",
                     1,
                     _MAX_WINDOW,
+                    default[f"{prefix}_stride"],
                     key=f"{prefix}_stride",
+                    bind="query-params",
                     on_change=_limit_stride,
                     args=(prefix,),
-                    help="Distance between two windows: at most the size, or pixels stay uncovered.",
+                    help="From one window to the next: at most the size, or pixels stay uncovered.",
                 ),
             )
         )
@@ -165,6 +176,7 @@ def choose_methods() -> Methods:
         50,
         step=10,
         key="steps",
+        bind="query-params",
         help="Points between the baseline and the picture; one forward and backward pass each.",
     )
     baseline = st.selectbox(
@@ -172,19 +184,26 @@ def choose_methods() -> Methods:
         BASELINES,
         format_func=lambda name: TITLES[name],
         key="baseline",
+        bind="query-params",
         help="What a covered pixel becomes, and where Integrated Gradients begins (baseline).",
     )
     small, large = (OcclusionSetting(window, stride, baseline) for window, stride in sizes)
     return Methods(IntegratedGradientsSetting(steps, baseline), small, large)
 
 
-def choose_display() -> Display:
+def choose_look() -> Look:
     """How the maps are drawn; costs no computation."""
     default = Display()
     with st.expander("Display"):
-        sign = st.selectbox("Values", SIGNS, key="sign", help="Which evidence is shown.")
-        colour_map = st.selectbox("Colours", list(COLOUR_MAPS), key="colour_map")
-        opacity = st.slider("Opacity", 0.0, 1.0, default.opacity, 0.05, key="opacity")
+        sign = st.selectbox(
+            "Values", SIGNS, key="sign", bind="query-params", help="Which evidence is shown."
+        )
+        colour_map = st.selectbox(
+            "Colours", list(COLOUR_MAPS), key="colour_map", bind="query-params"
+        )
+        opacity = st.slider(
+            "Opacity", 0.0, 1.0, default.opacity, 0.05, key="opacity", bind="query-params"
+        )
         outliers = st.slider(
             "Outlier percentile",
             0.0,
@@ -192,10 +211,23 @@ def choose_display() -> Display:
             default.outlier_percent,
             0.5,
             key="outliers",
+            bind="query-params",
             help="The scale ends where this share of the map's total is left above it "
             "(outlier_perc in Captum; the study used 2).",
         )
-    return Display(sign, colour_map, opacity, outliers)
+        same_scale = st.toggle(
+            "One scale for all maps",
+            key="same_scale",
+            bind="query-params",
+            help="Lock the colour bars to the largest of them, so that colours can be compared.",
+        )
+        whole_photo = st.toggle(
+            "On the whole photo",
+            key="whole_photo",
+            bind="query-params",
+            help="Put the maps back on the photo; what the model did not see is greyed.",
+        )
+    return Look(Display(sign, colour_map, opacity, outliers), same_scale, whole_photo)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
@@ -211,14 +243,10 @@ def _apply_preset(name: str) -> None:
 
 def _limit_stride(prefix: str) -> None:
     stride = f"{prefix}_stride"
-    st.session_state[stride] = min(
-        st.session_state[stride], st.session_state[f"{prefix}_window"]
-    )
+    st.session_state[stride] = min(st.session_state[stride], st.session_state[f"{prefix}_window"])
 
 
-def _resolve(
-    key: str, asked: str, by_name: dict[str, int], names: tuple[str, ...]
-) -> int | None:
+def _resolve(key: str, asked: str, by_name: dict[str, int], names: tuple[str, ...]) -> int | None:
     """The class that was asked for; None, and a sentence with offers, if there is no such class."""
     if asked == PREDICTED:
         return None

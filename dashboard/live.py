@@ -7,73 +7,141 @@ page touches its session state.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.attribution import Attribution, Step
 from core.errors import UserError
+from core.explainer import Forecast
 from core.models import download
+from dashboard import state
 
 _FRAME_SECONDS = 0.2
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Job:
+    """A map that is to be computed.
+
+    Attributes:
+        name: of the map.
+        steps: compute it.
+        cost: what it will take.
+        show: draws it; its last argument says how far it is, None when it is finished.
+        fail: is told, in a sentence, why it cannot be made.
+    """
+
+    name: str
+    steps: Generator[Step, None, None]
+    cost: Forecast
+    show: Callable[[Attribution, str | None], None]
+    fail: Callable[[str], None]
+
+
 def tick() -> None:
-    """Let Streamlit end this run if it is superseded."""
+    """Let Streamlit end this run if it is superseded or its browser tab is gone."""
     _ = "_tick" in st.session_state
 
 
-def run_jobs(
-    jobs: Mapping[str, Iterator[Step]],
-    show: Callable[[str, Attribution, str | None], None],
-    fail: Callable[[str, str], None],
-) -> None:
-    """Compute maps one after the other, showing each as it forms.
+def run_jobs(jobs: Sequence[Job], request: Hashable, place: DeltaGenerator) -> bool:
+    """Compute maps one after the other, the quickest first, each shown as it forms.
 
     Args:
-        jobs: by name, the steps of each map.
-        show: draws a map; its last argument says how far it is, None when it is finished.
-        fail: is told a name and a sentence where a map cannot be made; the others go on.
+        jobs: what is to be done.
+        request: stands for the settings; pressing Stop counts for this request only.
+        place: where progress is told.
+
+    Returns:
+        Whether a map was finished, so that the page has something new to say.
     """
-    bar = st.empty()
+    if not jobs:
+        return False
+    if st.session_state.get("stopped") == request:
+        _stopped(jobs, place)
+        return False
+    bar, stop = place.container().columns([6, 1], vertical_alignment="center")
+    progress = bar.empty()
+    stop.button("Stop", key="stop", on_click=_stop, args=(request,), width="stretch")
+    progress.progress(0.0, f"{_total(jobs)} to go")
+
+    def waiting(before: int) -> None:
+        tick()
+        people = "1 computation" if before == 1 else f"{before} computations"
+        progress.progress(0.0, f"{people} before yours")
+
+    with state.line().admitted(waiting):
+        finished = [_guarded(job, progress) for job in sorted(jobs, key=_seconds)]
+    place.empty()
+    return any(finished)
+
+
+def _guarded(job: Job, progress: DeltaGenerator) -> bool:
+    """Run one job; what goes wrong with it is told in its place and written to the log."""
     try:
-        for place, (name, steps) in enumerate(jobs.items(), start=1):
-            try:
-                with closing(steps):  # type: ignore[type-var]
-                    _run(name, steps, f"{name} ({place} of {len(jobs)})", bar, show)
-            except UserError as error:
-                _log.info("%s: no map", name, exc_info=error)
-                fail(name, str(error))
-            except Exception:
-                _log.exception("%s: no map", name)
-                fail(name, "Something went wrong with this map; the log has the details.")
-    finally:
-        bar.empty()
+        with closing(job.steps):
+            _run(job, progress)
+    except (UserError, MemoryError) as error:
+        _log.info("%s: no map", job.name, exc_info=error)
+        job.fail(str(error))
+    except Exception:  # noqa: BLE001 - no traceback reaches the page, and the other maps go on
+        _log.exception("%s: no map", job.name)
+        job.fail("Something went wrong with this map; the log has the details.")
+    else:
+        return True
+    return False
 
 
-def _run(
-    name: str,
-    steps: Iterator[Step],
-    label: str,
-    bar: st.delta_generator.DeltaGenerator,
-    show: Callable[[str, Attribution, str | None], None],
-) -> None:
+def _run(job: Job, progress: DeltaGenerator) -> None:
     started = drawn = time.monotonic()
     first = None
-    for step in steps:
+    for step in job.steps:
         tick()
         now = time.monotonic()
         first = step.done if first is None else first
         if step.done == step.total:
-            show(name, step.snapshot(), None)
+            job.show(step.snapshot(), None)
         elif now - drawn >= _FRAME_SECONDS:
             passes = f"{step.done:,} of {step.total:,} passes"
             left = _left(now - started, step.done - first, step.total - step.done)
-            bar.progress(step.done / step.total, f"{label} · {passes}{left}")
-            show(name, step.snapshot(), passes)
-            drawn = now
+            progress.progress(step.done / step.total, f"{job.name} · {passes}{left}")
+            job.show(step.snapshot(), passes)
+            drawn = time.monotonic()
+
+
+def _stopped(jobs: Sequence[Job], place: DeltaGenerator) -> None:
+    """Show what was known when the person pressed Stop, and how to go on."""
+    for job in jobs:
+        with closing(job.steps):
+            if job.cost.known:
+                step = next(job.steps)  # the first step shows what is known, at no cost
+                job.show(step.snapshot(), f"stopped at {step.done:,} of {step.total:,} passes")
+    text, go_on = place.container().columns([6, 1], vertical_alignment="center")
+    text.caption(f"Stopped. {_total(jobs)} to go; nothing that was computed is lost.")
+    go_on.button("Continue", key="continue", on_click=_go_on, width="stretch")
+
+
+def _stop(request: Hashable) -> None:
+    st.session_state["stopped"] = request
+
+
+def _go_on() -> None:
+    st.session_state.pop("stopped", None)
+
+
+def _seconds(job: Job) -> float:
+    """For the order: seconds where they are known, else as many passes of a usual length."""
+    return job.cost.passes * 0.02 if job.cost.seconds is None else job.cost.seconds
+
+
+def _total(jobs: Sequence[Job]) -> str:
+    passes = sum(job.cost.passes for job in jobs)
+    known = [job.cost.seconds for job in jobs if job.cost.seconds is not None]
+    return f"{passes:,} passes" + (f", about {max(1, round(sum(known)))} s" if known else "")
 
 
 def _left(elapsed: float, done: int, missing: int) -> str:
@@ -91,7 +159,7 @@ def run_download(name: str, title: str) -> None:
     """
     bar = st.empty()
     try:
-        with closing(download(name)) as received:  # type: ignore[type-var]
+        with closing(download(name)) as received:
             for done, total in received:
                 megabytes = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
                 bar.progress(done / total, f"Downloading {title} · {megabytes}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-State = Literal["done", "old", "waiting"]
+State = Literal["done", "old"]
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,11 @@ class Panel:
         picture: address (data URI) of the picture; None while there is nothing to show.
         size: (width, height) of the picture, for its shape.
         overlay: address of the map over it.
+        overlay_place: where the map lies; None for all of the picture.
         bar: the map's colour bar.
         outlines: rectangles on the picture.
         caption: what was done, in small type.
-        state: "old" is dimmed, "waiting" is an empty frame.
+        state: "old" is dimmed.
     """
 
     title: str
@@ -62,6 +63,7 @@ class Panel:
     picture: str | None = None
     size: tuple[int, int] = (1, 1)
     overlay: str | None = None
+    overlay_place: Outline | None = None
     bar: ScaleBar | None = None
     outlines: tuple[Outline, ...] = ()
     caption: str = ""
@@ -91,14 +93,17 @@ def _picture(panel: Panel) -> str:
     side = "width:100%" if width >= height else "height:100%"
     layers = [f'<img src="{panel.picture}" alt="{escape(panel.alt)}">']
     if panel.overlay is not None:
-        layers.append(f'<img class="map" src="{panel.overlay}" alt="">')
-    layers += [
-        f'<div class="wil-{o.kind}" style="left:{o.left:.2f}%;top:{o.top:.2f}%;'
-        f'width:{o.width:.2f}%;height:{o.height:.2f}%"></div>'
-        for o in panel.outlines
-    ]
+        place = panel.overlay_place or Outline(0, 0, 100, 100, "window")
+        layers.append(f'<img class="map" src="{panel.overlay}" alt="" style="{_place(place)}">')
+    layers += [f'<div class="wil-{o.kind}" style="{_place(o)}"></div>' for o in panel.outlines]
+    shape = f"aspect-ratio:{width}/{height};{side}"
+    return f'<div class="wil-photo" style="{shape}">{"".join(layers)}</div>'
+
+
+def _place(outline: Outline) -> str:
     return (
-        f'<div class="wil-photo" style="aspect-ratio:{width}/{height};{side}">{"".join(layers)}</div>'
+        f"left:{outline.left:.2f}%;top:{outline.top:.2f}%;"
+        f"width:{outline.width:.2f}%;height:{outline.height:.2f}%"
     )
 
 
@@ -108,7 +113,8 @@ def _scale(bar: ScaleBar | None) -> str:
     ticks = [escape(tick) for tick in bar.ticks]
     middle = len(ticks) // 2
     ticks[middle] += f" {escape(bar.units)}"
+    gradient = f"linear-gradient(to right,{','.join(bar.colours)})"
     return (
-        f'<div class="bar" style="background:linear-gradient(to right,{",".join(bar.colours)})"></div>'
+        f'<div class="bar" style="background:{gradient}"></div>'
         f'<div class="ticks">{"".join(f"<span>{tick}</span>" for tick in ticks)}</div>'
     )

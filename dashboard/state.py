@@ -7,7 +7,9 @@ import streamlit as st
 from core.errors import UserError
 from core.explainer import Explainer
 from core.picture import Picture, picture_from_bytes, picture_from_file
+from core.preprocessing import Box
 from core.samples import Sample, samples
+from core.turns import Line
 
 UPLOAD = "upload"  # the picture's source is the session's own upload
 DEFAULT_SAMPLE = "swan"
@@ -22,6 +24,12 @@ def explainer() -> Explainer:
 
 
 @st.cache_resource(show_spinner=False)
+def line() -> Line:
+    """The queue of heavy computations, one for all sessions."""
+    return Line()
+
+
+@st.cache_resource(show_spinner=False)
 def gallery() -> dict[str, Sample]:
     """The sample pictures."""
     return samples()
@@ -33,17 +41,33 @@ def sample_picture(name: str) -> Picture:
     return picture_from_file(gallery()[name].path)
 
 
+def begin() -> list[str]:
+    """Read the address once per session; returns what is wrong with it, in sentences."""
+    if "source" in st.session_state:
+        return []
+    st.session_state["source"] = DEFAULT_SAMPLE
+    wanted = st.query_params.get("sample")
+    if wanted is None:
+        return []
+    if wanted in gallery():
+        st.session_state["source"] = wanted
+        return []
+    if wanted == UPLOAD:
+        return ["The picture of this view was an upload, and uploads are not part of an address."]
+    return [f'There is no sample "{wanted}"; the page shows {gallery()[DEFAULT_SAMPLE].title}.']
+
+
 def accept_upload() -> None:
     """Take a new upload as the picture, or say what is wrong with it and keep the one before."""
     st.session_state.pop("upload_error", None)
     upload = st.session_state.get("uploader")
     if upload is None:
-        if st.session_state.get("source") == UPLOAD:
-            choose_sample(DEFAULT_SAMPLE)
+        if st.session_state["source"] == UPLOAD:
+            _take(DEFAULT_SAMPLE)
         return
     try:
         st.session_state["uploaded"] = picture_from_bytes(upload.getvalue())
-        st.session_state["source"] = UPLOAD
+        _take(UPLOAD)
     except UserError as error:
         _log.info("upload refused", exc_info=error)
         st.session_state["upload_error"] = str(error)
@@ -51,13 +75,25 @@ def accept_upload() -> None:
 
 def choose_sample(name: str) -> None:
     """Take a sample as the picture."""
-    st.session_state["source"] = name
     st.session_state.pop("upload_error", None)
+    _take(name)
+
+
+def choose_region(region: Box | None) -> None:
+    """Let the model see another square of the photo, or its own centre crop again."""
+    st.session_state["region"] = region
 
 
 def current_picture() -> tuple[Picture, Sample | None]:
-    """The picture on the page, and its gallery entry if it is a sample."""
-    source = st.session_state.get("source", DEFAULT_SAMPLE)
-    if source == UPLOAD:
-        return st.session_state["uploaded"], None
-    return sample_picture(source), gallery()[source]
+    """The picture on the page with its crop, and its gallery entry if it is a sample."""
+    source = st.session_state["source"]
+    sample = None if source == UPLOAD else gallery()[source]
+    picture = st.session_state["uploaded"] if sample is None else sample_picture(sample.name)
+    region = st.session_state.get("region")
+    return (picture if region is None else picture.cropped(region)), sample
+
+
+def _take(source: str) -> None:
+    st.session_state["source"] = source
+    st.session_state["region"] = None
+    st.query_params["sample"] = source

@@ -1,92 +1,147 @@
 """Maps and pictures as panels: numbers become words here, and nowhere else on the page."""
 
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
 
 from core.attribution import Attribution
 from core.baselines import TITLES
-from core.explainer import IntegratedGradientsSetting, OcclusionSetting, Setting
-from core.models import Classifier
+from core.cache import BoundedCache
+from core.explainer import OcclusionSetting
+from core.models import Classifier, ClassScore
 from core.picture import Picture
-from core.rendering import Display, colour_bar, colours, data_uri, scale
-from core.scores import Question
+from core.preprocessing import Box
+from core.readout import Readout, packed
+from core.rendering import Display, backdrop, colour_bar, colours, data_uri, scale
+from core.scores import UNITS, Question, ScoreKind
+from core.story import percent
 from dashboard.panels import Outline, Panel, ScaleBar
 
 _PHOTO_SIDE = 640  # pixels; what a panel can show on a large screen
+_addresses: BoundedCache[str] = BoundedCache(96)  # pictures as data URIs, shared by all sessions
+
+INPUT_TITLE = "What the model sees"
 
 
-def photo_panel(picture: Picture, classifier: Classifier) -> Panel:
+@dataclass(frozen=True)
+class Look:
+    """How maps are laid out on the page.
+
+    Attributes:
+        display: colours, sign, opacity and outliers.
+        same_scale: whether all maps share one scale.
+        whole_photo: whether maps are put back on the whole photo.
+    """
+
+    display: Display
+    same_scale: bool
+    whole_photo: bool
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the page is about at the moment: a picture, and a model looking at it."""
+
+    picture: Picture
+    classifier: Classifier
+
+    @property
+    def side(self) -> int:
+        """Side of the model's input in pixels."""
+        return self.classifier.record.preprocessing.crop
+
+    @property
+    def region(self) -> Box:
+        """The part of the photo that the model sees, in the photo's pixels."""
+        size = self.picture.image.size
+        return self.picture.region or self.classifier.record.preprocessing.crop_box(size)
+
+
+def photo_panel(scene: Scene) -> Panel:
     """The whole photo, what lies outside the model's crop greyed."""
-    width, height = picture.image.size
-    box = classifier.record.preprocessing.crop_box((width, height))
+    width, height = scene.picture.image.size
     return Panel(
         title="Photo",
         alt=f"The photo, {width} by {height} pixels; the part the model sees is outlined.",
-        picture=_photo_uri(picture),
+        picture=photo_uri(scene),
         size=(width, height),
-        outlines=(_outline(box, (width, height), "crop"),),
+        outlines=(_crop_outline(scene),),
         caption=f"{width} × {height} pixels. Bright: what the model sees.",
     )
 
 
-def input_panel(
-    picture: Picture, classifier: Classifier, settings: tuple[OcclusionSetting, ...]
-) -> Panel:
+def input_panel(scene: Scene, settings: Sequence[OcclusionSetting]) -> Panel:
     """The model's input, with the occlusion windows drawn to scale."""
-    side = classifier.record.preprocessing.crop
-    centred = [
-        Outline(*(2 * [50 * (1 - s.window / side)]), *(2 * [100 * s.window / side]), kind="window")
-        for s in settings
-        if s.window <= side
-    ]
+    side = scene.side
     return Panel(
-        title="What the model sees",
-        alt=f"The centred square of the photo, {side} by {side} pixels, with the two occlusion "
-        "windows drawn to scale.",
-        picture=_input_uri(picture, classifier),
+        title=INPUT_TITLE,
+        alt=f"The square that the model sees, {side} by {side} pixels, with the occlusion windows "
+        "drawn to scale.",
+        picture=input_uri(scene),
         size=(side, side),
-        outlines=tuple(centred),
-        caption=f"{side} × {side} pixels. Outlined: the two windows, to scale.",
+        outlines=tuple(_centred(s.window / side) for s in settings if s.window <= side),
+        caption=f"{side} × {side} pixels. Outlined: the windows, to scale.",
     )
 
 
-def map_title(setting: Setting, name: str) -> str:
-    """What a map's panel is called."""
-    if isinstance(setting, IntegratedGradientsSetting):
-        return "Integrated Gradients"
-    return f"Occlusion {name} {setting.window}/{setting.stride}"
+def map_panels(
+    scene: Scene, maps: Mapping[str, Attribution], progress: Mapping[str, str], look: Look
+) -> dict[str, Panel]:
+    """Maps over the picture, by title.
+
+    Args:
+        scene: the picture and the model.
+        maps: by title.
+        progress: how far a map is, by title, for those that are not finished.
+        look: how they are shown.
+    """
+    every = [attribution.values for attribution in maps.values()]
+    return {
+        title: _map_panel(
+            scene,
+            title,
+            attribution,
+            scale(every if look.same_scale else [attribution.values], look.display),
+            look,
+            progress.get(title),
+        )
+        for title, attribution in maps.items()
+    }
 
 
-def map_panel(
+def _map_panel(
+    scene: Scene,
     title: str,
     attribution: Attribution,
-    picture: Picture,
-    classifier: Classifier,
-    display: Display,
-    progress: str | None = None,
+    ends: tuple[float, float],
+    look: Look,
+    progress: str | None,
 ) -> Panel:
-    """A map over the model's input; ``progress`` says so while it forms."""
-    ends = scale(attribution.values, display)
-    side = classifier.record.preprocessing.crop
-    names = classifier.class_names
     low, high = ends
+    names = scene.classifier.class_names
+    unit, factor = _unit(attribution.score)
+    ticks = [_number(factor * end) for end in ends]
+    if low < 0 < high:
+        ticks.insert(1, "0")
+    whole = look.whole_photo
     return Panel(
         title=title,
         alt=f"{title}: which pixels speak for {names[attribution.target]}, "
-        f"from {_number(low)} to {_number(high)} {attribution.units}.",
-        picture=_input_uri(picture, classifier),
-        size=(side, side),
-        overlay=data_uri(colours(attribution.values, display, ends)),
-        bar=ScaleBar(
-            colours=tuple(colour_bar(display, ends)),
-            ticks=(_number(low), "0", _number(high)) if low < 0 < high else _two(low, high),
-            units=attribution.units,
-        ),
+        f"from {ticks[0]} to {ticks[-1]} {unit}.",
+        picture=_backdrop_uri(scene, whole),
+        size=scene.picture.image.size if whole else (scene.side, scene.side),
+        overlay=data_uri(colours(attribution.values, look.display, ends)),
+        overlay_place=_crop_outline(scene) if whole else None,
+        outlines=(_crop_outline(scene),) if whole else (),
+        bar=ScaleBar(tuple(colour_bar(look.display, ends)), tuple(ticks), unit),
         caption=progress or caption(attribution, names),
     )
 
 
 def caption(attribution: Attribution, class_names: tuple[str, ...]) -> str:
     """Method, settings, score explained, time taken and forward passes used, in one line."""
+    unit, factor = _unit(attribution.score)
     parts = [question_words(attribution.question, class_names)]
     settings = attribution.parameters
     if attribution.method == "occlusion":
@@ -94,7 +149,7 @@ def caption(attribution: Attribution, class_names: tuple[str, ...]) -> str:
     else:
         parts.append(f"{settings['steps']} steps")
         if attribution.gap is not None:
-            parts.append(f"sum is off by {_number(attribution.gap)}")
+            parts.append(f"sum is off by {_number(factor * attribution.gap)} {unit}")
     parts.append(f"baseline {TITLES[settings['baseline']]}")
     parts.append(f"{attribution.forward_passes:,} passes, {attribution.seconds:.1f} s")
     return " · ".join(parts)
@@ -108,36 +163,92 @@ def question_words(question: Question, class_names: tuple[str, ...]) -> str:
     return f"{question.kind.replace('_', ' ')} of {class_names[question.target]}{against}"
 
 
+def inspection(read: Readout, attribution: Attribution) -> dict[str, Any]:
+    """A map as the pointer's read-out wants it; see `dashboard.components.inspect`."""
+    unit, factor = _unit(attribution.score)
+    message = {
+        "values": packed(read.values, factor),
+        "rows": read.rows.tolist(),
+        "columns": read.columns.tolist(),
+        "units": unit,
+    }
+    if read.notes is not None:
+        message["notes"] = packed(read.notes)
+        message["words"] = list(read.words)
+    return message
+
+
+def bars_html(entries: Sequence[ClassScore], asked: int) -> str:
+    """Classes with their probabilities, as bars and as text; the asked one in the accent colour."""
+    rows = "".join(
+        f"<span>{escape(entry.name)}</span>"
+        f'<span class="bar{" asked" if entry.index == asked else ""}" '
+        f'style="width:{100 * entry.probability:.1f}%"></span>'
+        f'<span class="share">{percent(entry.probability)}</span>'
+        for entry in entries
+    )
+    return f'<div class="wil-top">{rows}</div>'
+
+
+def photo_uri(scene: Scene) -> str:
+    """The photo's address, at a size that panels can show."""
+
+    def make() -> str:
+        small = scene.picture.image.copy()
+        small.thumbnail((_PHOTO_SIDE, _PHOTO_SIDE))
+        return data_uri(small, "JPEG")
+
+    return _addresses.get_or_make(("photo", scene.picture.sha256), make)
+
+
+def input_uri(scene: Scene) -> str:
+    """The address of the model's input."""
+    preprocessing = scene.classifier.record.preprocessing
+    return _addresses.get_or_make(
+        ("input", scene.picture.key, preprocessing),
+        lambda: data_uri(preprocessing.picture(scene.picture.image, scene.picture.region), "JPEG"),
+    )
+
+
+def _backdrop_uri(scene: Scene, whole: bool) -> str:
+    preprocessing = scene.classifier.record.preprocessing
+
+    def make() -> str:
+        picture = scene.picture.image.copy()
+        if whole:
+            picture.thumbnail((_PHOTO_SIDE, _PHOTO_SIDE))
+        else:
+            picture = preprocessing.picture(picture, scene.picture.region)
+        return data_uri(backdrop(picture), "JPEG")
+
+    return _addresses.get_or_make(("backdrop", whole, scene.picture.key, preprocessing), make)
+
+
+def _unit(kind: ScoreKind) -> tuple[str, float]:
+    """The unit people read, and what to multiply by: probabilities are read in points."""
+    return ("points", 100.0) if kind == "probability" else (UNITS[kind], 1.0)
+
+
 def _number(value: float) -> str:
     """A number with a sensible number of digits and a true minus sign."""
     size = abs(value)
-    digits = 1 if size >= 10 else 2 if size >= 0.1 else 3 if size >= 0.001 else 5
+    digits = 1 if size >= 10 else 2 if size >= 0.1 else 3 if size >= 0.001 or size == 0 else 5
     return f"{value:.{digits}f}".replace("-", "−")
 
 
-def _two(low: float, high: float) -> tuple[str, str, str]:
-    return _number(low), "", _number(high)
+def _centred(share: float) -> Outline:
+    """A window in the middle, its side given as a share of the picture's."""
+    corner, side = 50 * (1 - share), 100 * share
+    return Outline(corner, corner, side, side, "window")
 
 
-def _outline(box: tuple[float, float, float, float], size: tuple[int, int], kind: str) -> Outline:
-    left, top, right, bottom = box
-    width, height = size
+def _crop_outline(scene: Scene) -> Outline:
+    left, top, right, bottom = scene.region
+    width, height = scene.picture.image.size
     return Outline(
         100 * left / width,
         100 * top / height,
         100 * (right - left) / width,
         100 * (bottom - top) / height,
-        "crop" if kind == "crop" else "window",
+        "crop",
     )
-
-
-@lru_cache(maxsize=32)
-def _photo_uri(picture: Picture) -> str:
-    small = picture.image.copy()
-    small.thumbnail((_PHOTO_SIDE, _PHOTO_SIDE))
-    return data_uri(small, "JPEG")
-
-
-@lru_cache(maxsize=32)
-def _input_uri(picture: Picture, classifier: Classifier) -> str:
-    return data_uri(classifier.record.preprocessing.picture(picture.image), "JPEG")

@@ -1,0 +1,209 @@
+"""Three ways through a network: densely, densely while keeping, and only where it changed."""
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+from torch.nn import functional as F
+
+from core.compilation import Program
+from core.layers import Pairs, Region, Step
+
+
+class DensePass:
+    """Computes everything, for every picture of a batch."""
+
+    def __init__(self, program: Program) -> None:
+        """Prepare one pass; an instance runs once."""
+        self.program = program
+        self.values: dict[fx.Node, Any] = {}
+
+    def run(self, inputs: Tensor) -> Any:
+        """The output for inputs (n, C, H, W)."""
+        self.values[self.program.input] = inputs
+        for step in self.program.steps:
+            self.values[step.node] = self.compute(step)
+            for node in self.program.finished[step]:
+                del self.values[node]
+        return self.values[self.program.output]
+
+    def compute(self, step: Step) -> Any:
+        """The output of a step; its inputs are still there."""
+        return step.compute(self, None)
+
+    def value(self, node: fx.Node) -> Any:
+        """See `core.layers.Pass`, also for the methods below."""
+        return self.values[node]
+
+    def whole(self, node: fx.Node) -> Any:
+        """All of a value."""
+        return self.values[node]
+
+    def blank(self, node: fx.Node) -> Any:
+        """A value of the right shape."""
+        return self.values[node]
+
+    def region(self, node: fx.Node) -> Region | None:  # noqa: ARG002
+        """None: everything is computed as a whole."""
+        return None
+
+    def limit(self, node: fx.Node) -> Pairs:
+        """(2,) height and width of a map."""
+        return np.array(self.values[node].shape[2:])
+
+    def window(self, node: fx.Node, start: Pairs, size: Pairs, fill: float) -> Tensor:
+        """Never asked for, as nothing has a region."""
+        raise NotImplementedError
+
+
+class KeptMap:
+    """A map with its padding, from which windows are cut.
+
+    Attributes:
+        before: (2,) padding above and to the left.
+        after: (2,) padding below and to the right.
+    """
+
+    def __init__(self, value: Tensor, before: Pairs, after: Pairs, fill: float) -> None:
+        """Copy a map (1, C, H, W)."""
+        self.before, self.after = before, after
+        (top, left), (bottom, right) = before.tolist(), after.tolist()
+        padded = F.pad(value, (left, right, top, bottom), value=fill)
+        self._width = padded.shape[3]
+        self.pixels = padded[0].permute(1, 2, 0).flatten(0, 1).contiguous()
+
+    def windows(self, start: Pairs, size: Pairs) -> Tensor:
+        """(n, C, *size) in channels_last, from start (2, n) on, counted without the padding."""
+        height, width = size.tolist()
+        top, left = start + self.before[:, None]
+        corners = (top * self._width + left)[:, None, None]
+        rows, columns = np.arange(height)[:, None] * self._width, np.arange(width)
+        index = torch.from_numpy((corners + rows + columns).ravel()).to(self.pixels.device)
+        cut = self.pixels.index_select(0, index)
+        return cut.view(len(top), height, width, -1).permute(0, 3, 1, 2)
+
+
+class KeepingPass(DensePass):
+    """Computes everything for one picture and keeps what later changes of it will read.
+
+    Attributes:
+        shapes: of all tensors.
+        kept: the maps, by what their padding consists of.
+        multiply_adds: of convolutions and linear layers.
+    """
+
+    def __init__(self, program: Program) -> None:
+        """Prepare one pass, with nothing kept yet."""
+        super().__init__(program)
+        self.shapes: dict[fx.Node, torch.Size] = {}
+        self.kept: dict[fx.Node, dict[float, KeptMap]] = {}
+        self.multiply_adds = 0
+
+    def run(self, inputs: Tensor) -> Any:
+        """The output for inputs (1, C, H, W)."""
+        self.shapes[self.program.input] = inputs.shape
+        return super().run(inputs)
+
+    def compute(self, step: Step) -> Any:
+        """The output of a step, whose inputs are kept if it reads around a change."""
+        output = super().compute(step)
+        if isinstance(output, Tensor):
+            self.shapes[step.node] = output.shape
+            self.multiply_adds += step.terms * output.numel()
+        if step.reads_surroundings:
+            for node in self.program.local.intersection(step.inputs):
+                self._keep(node, step, np.array(getattr(output, "shape", ())[2:]))
+        return output
+
+    def _keep(self, node: fx.Node, step: Step, output: Pairs) -> None:
+        before, after, fill = step.surroundings(self.limit(node), output)
+        maps = self.kept.setdefault(node, {})
+        if fill in maps:
+            before = np.maximum(before, maps[fill].before)
+            after = np.maximum(after, maps[fill].after)
+        maps[fill] = KeptMap(self.values[node], before, after, fill)
+
+
+class ChangedPass(DensePass):
+    """Computes only what n changed rectangles of the kept picture reach.
+
+    Attributes:
+        regions: where each value is recomputed; None for all of it.
+    """
+
+    def __init__(self, kept: KeepingPass, start: Pairs, size: Pairs) -> None:
+        """Plan the regions for rectangles of size (2,) at start (2, n)."""
+        super().__init__(kept.program)
+        self._shapes, self._kept = kept.shapes, kept.kept
+        self._count = start.shape[1]
+        self._computed: dict[Step, Region | None] = {}
+        last = start + size[:, None] - 1
+        self.regions: dict[fx.Node, Region | None] = {
+            self.program.input: Region(start, last, start, size)
+        }
+        for step in self.program.steps:
+            region = self._computed[step] = step.region(self)
+            everywhere = region is not None and (region.size == self.limit(step.node)).all()
+            self.regions[step.node] = None if everywhere else region
+
+    def compute(self, step: Step) -> Any:
+        """The part of the output that the plan says."""
+        return step.compute(self, self._computed[step])
+
+    def multiply_adds(self) -> int:
+        """Multiply-adds of convolutions and linear layers for all rectangles together."""
+        total = 0
+        for step in self.program.steps:
+            if step.terms:
+                _, *shape = self._shapes[step.node]
+                region = self._computed[step]
+                if region is not None:
+                    shape[1:] = region.size.tolist()
+                total += step.terms * math.prod(shape)
+        return total * self._count
+
+    def region(self, node: fx.Node) -> Region | None:
+        """Where a value is recomputed."""
+        return self.regions[node]
+
+    def limit(self, node: fx.Node) -> Pairs:
+        """(2,) height and width of a map."""
+        return np.array(self._shapes[node][2:])
+
+    def blank(self, node: fx.Node) -> Any:
+        """A value of the right shape that takes no memory, if only a region is at hand."""
+        value = self.values[node]
+        if self.regions[node] is None:
+            return value
+        return value.new_empty(()).expand(self._count, *self._shapes[node][1:])
+
+    def whole(self, node: fx.Node) -> Any:
+        """All of a value, for every rectangle."""
+        region = self.regions[node]
+        if region is None:
+            return self.values[node]
+        return self.window(node, np.zeros_like(region.start), self.limit(node), 0.0)
+
+    def window(self, node: fx.Node, start: Pairs, size: Pairs, fill: float) -> Tensor:
+        """(n, C, *size) of a map from start (2, n) on: what was kept, with the changes on top."""
+        region, changed = self.regions[node], self.values[node]
+        assert region is not None, "a value without a region is there as a whole"
+        shift = region.start - start
+        if not shift.any() and (region.size == size).all():
+            return changed
+        maps = self._kept[node]
+        # A window that stays inside of the map may come from one with any padding.
+        window = maps.get(fill, next(iter(maps.values()))).windows(start, size)
+        low, high = np.maximum(shift, 0), np.minimum(shift + region.size[:, None], size[:, None])
+        # Neighbours in the batch mostly lie alike and are written together.
+        borders = np.flatnonzero((shift[:, 1:] != shift[:, :-1]).any(axis=0)) + 1
+        for begin, end in itertools.pairwise([0, *borders.tolist(), self._count]):
+            down, right = shift[:, begin].tolist()
+            (top, left), (bottom, edge) = low[:, begin].tolist(), high[:, begin].tolist()
+            window[begin:end, :, top:bottom, left:edge] = changed[
+                begin:end, :, top - down : bottom - down, left - right : edge - right
+            ]
+        return window

@@ -1,0 +1,112 @@
+"""A row of panels that shows what is known, and fills as the rest is computed."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+import streamlit as st
+
+from core.attribution import Attribution
+from core.errors import UserError
+from core.explainer import Explainer, Forecast, Setting
+from core.scores import Question
+from dashboard.live import Job
+from dashboard.panels import Panel, panels_html
+from dashboard.view import Look, Scene, map_panels
+
+_log = logging.getLogger(__name__)
+
+
+class Board:
+    """Maps of one scene, side by side in one element that is replaced as they form.
+
+    Attributes:
+        maps: finished and partial maps, by title.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        explainer: Explainer,
+        scene: Scene,
+        question: Question,
+        settings: Mapping[str, Setting],
+        look: Look,
+        front: Sequence[Panel] = (),
+    ) -> None:
+        """Draw what is known.
+
+        Args:
+            name: tells the boards of a page apart.
+            explainer: computes and remembers.
+            scene: the picture and the model.
+            question: what is asked.
+            settings: of the maps, by title.
+            look: how maps are shown.
+            front: panels that come before the maps.
+        """
+        self.maps: dict[str, Attribution] = {}
+        self._memory = f"board_{name}"
+        self._explainer = explainer
+        self._scene = scene
+        self._question = question
+        self._settings = settings
+        self._look = look
+        self._front = front
+        self._progress: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
+        self._costs: dict[str, Forecast] = {}
+        for title, setting in settings.items():
+            try:
+                cost = explainer.forecast(scene.classifier, scene.picture, setting, question)
+                if cost.passes:
+                    self._costs[title] = cost
+                else:
+                    self.maps[title] = explainer.attribution(
+                        scene.classifier, scene.picture, setting, question
+                    )
+            except UserError as error:
+                _log.info("%s: no map", title, exc_info=error)
+                self._failed[title] = str(error)
+        self._place = st.empty()
+        self._draw()
+
+    def jobs(self) -> Iterator[Job]:
+        """What is still to be computed."""
+        for title, cost in self._costs.items():
+            steps = self._explainer.steps(
+                self._scene.classifier, self._scene.picture, self._settings[title], self._question
+            )
+            yield Job(title, steps, cost, partial(self._show, title), partial(self._fail, title))
+
+    def _show(self, title: str, attribution: Attribution, progress: str | None) -> None:
+        self.maps[title] = attribution
+        if progress is None:
+            self._progress.pop(title, None)
+        else:
+            self._progress[title] = progress
+        self._draw()
+
+    def _fail(self, title: str, sentence: str) -> None:
+        self.maps.pop(title, None)
+        self._failed[title] = sentence
+        self._draw()
+
+    def _draw(self) -> None:
+        drawn = map_panels(self._scene, self.maps, self._progress, self._look)
+        before: list[tuple[object, Panel]] = st.session_state.get(self._memory, [])
+        panels = []
+        for slot, title in enumerate(self._settings):
+            if title in drawn:
+                panel = drawn[title]
+            elif title in self._failed:
+                panel = Panel(title, self._failed[title], caption=self._failed[title])
+            elif slot < len(before) and before[slot][0] == self._scene.picture.key:
+                # The map that was here, dimmed, until the new one begins to form.
+                panel = replace(before[slot][1], title=title, caption="", bar=None, state="old")
+            else:
+                panel = Panel(title, f"{title}: not computed yet.")
+            panels.append(panel)
+        self._place.html(panels_html([*self._front, *panels]))
+        st.session_state[self._memory] = [(self._scene.picture.key, p) for p in panels]

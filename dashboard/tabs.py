@@ -1,0 +1,175 @@
+"""What lies under the panels: things to try, each in a tab that is drawn only while it is open."""
+
+from collections.abc import Mapping
+from html import escape
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.attribution import Attribution
+from core.baselines import BASELINES, TITLES
+from core.errors import UserError
+from core.explainer import Explainer, OcclusionSetting
+from core.flipmap import flip_map
+from core.masks import mask_from_bits
+from core.preprocessing import Box
+from core.rendering import colours, data_uri, scale
+from core.scores import Question
+from core.story import percent
+from dashboard import components, state
+from dashboard.panels import Panel, panels_html
+from dashboard.view import Look, Scene, bars_html, input_uri, photo_uri
+
+FLIPS, COVER, CROP, COMPARE, SIZES = TABS = (
+    "What flips it",
+    "Cover it yourself",
+    "Choose the crop",
+    "Compare",
+    "Window sizes",
+)
+_LISTED = 6  # windows named in the flip map's list
+
+
+def draw_tabs(
+    explainer: Explainer,
+    scene: Scene,
+    question: Question,
+    maps: Mapping[str, Attribution],
+    small: OcclusionSetting,
+    look: Look,
+) -> DeltaGenerator | None:
+    """Draw the open tab from what is known; returns the place for the window sizes if asked for."""
+    for name, tab in zip(TABS, st.tabs(TABS, key="tab", bind="query-params"), strict=True):
+        if not tab.open:
+            continue
+        with tab:
+            if name == FLIPS:
+                _flips(explainer, scene, small)
+            elif name == COVER:
+                _cover(explainer, scene, question)
+            elif name == CROP:
+                _crop(scene)
+            elif name == COMPARE:
+                _compare(scene, maps, look)
+            else:
+                return st.empty()
+    return None
+
+
+def _flips(explainer: Explainer, scene: Scene, setting: OcclusionSetting) -> None:
+    """The windows whose covering changes the answer, and to what."""
+    try:
+        survey = explainer.survey(scene.classifier, scene.picture, setting)
+    except UserError as error:
+        st.caption(str(error))
+        return
+    if not survey.known.all():
+        st.caption("Waiting for the survey with the small window.")
+        return
+    found = flip_map(survey)
+    names = scene.classifier.class_names
+    side = scene.side
+    picture, text = st.columns([1, 2], gap="large")
+    panel = Panel(
+        title=f"Windows of {setting.window} that change the answer",
+        alt=f"{len(found.flips)} windows, coloured by the class that the model says instead.",
+        picture=input_uri(scene),
+        size=(side, side),
+        overlay=data_uri(found.rgba),
+    )
+    picture.html(panels_html([panel]))
+    with text:
+        answer = escape(names[int(survey.clean.argmax())])
+        if not found.flips:
+            st.html(
+                f'<p class="wil-evidence">No window of {setting.window} × {setting.window} pixels '
+                f"makes the model say anything but {answer}.</p>"
+            )
+            return
+        legend = "".join(
+            f'<span><i style="background:{colour}"></i>{escape(names[index])}, '
+            f"{count} window{'s' if count > 1 else ''}</span>"
+            for index, colour, count in found.legend
+        )
+        lines = "".join(
+            f"<li>Covering row {flip.top}, column {flip.left}: {answer} falls to "
+            f"{percent(flip.before)}, the answer becomes {escape(names[flip.index])}, "
+            f"{percent(flip.probability)}.</li>"
+            for flip in found.flips[:_LISTED]
+        )
+        st.html(f'<div class="wil-legend">{legend}</div><ul class="wil-list">{lines}</ul>')
+
+
+def _cover(explainer: Explainer, scene: Scene, question: Question) -> None:
+    """A brush: what does the model say with this covered?"""
+    canvas, answer = st.columns([1, 2], gap="large")
+    with canvas:
+        bits = components.brush(
+            input_uri(scene),
+            scene.side,
+            key="brush",
+            alt="The model's input; paint over what is to be covered.",
+        )
+    classifier = scene.classifier
+    with answer:
+        baseline = st.segmented_control(
+            "Covered with",
+            BASELINES,
+            default=BASELINES[0],
+            format_func=lambda name: TITLES[name],
+            key="brush_baseline",
+            required=True,
+        )
+        before = classifier.ranking(explainer.logits(classifier, scene.picture))
+        columns = st.columns(2, gap="large")
+        columns[0].markdown("**As it is**")
+        columns[0].html(bars_html(before, question.target))
+        columns[1].markdown("**Covered**")
+        if bits is None:
+            columns[1].caption("Paint over a part of the picture.")
+            return
+        mask = mask_from_bits(bits, scene.side)
+        logits = explainer.covered(classifier, scene.picture, mask, baseline)
+        after = classifier.ranking(logits, len(classifier.class_names))
+        columns[1].html(bars_html(after[:5], question.target))
+        shares = {entry.index: entry.probability for entry in after}
+        asked = [question.target] + ([] if question.contrast is None else [question.contrast])
+        for index in asked:
+            columns[1].caption(f"{classifier.class_names[index]}: {percent(shares[index])}")
+
+
+def _crop(scene: Scene) -> None:
+    """A square on the photo: what would the model say, had it seen this part?"""
+    box = components.crop_box(
+        photo_uri(scene),
+        scene.picture.image.size,
+        scene.region,
+        key="crop",
+        alt="The photo; drag the square to choose what the model sees.",
+    )
+    st.button(
+        "The model's own crop",
+        on_click=state.choose_region,
+        args=(None,),
+        disabled=scene.picture.region is None,
+    )
+    if box is not None and Box(*box) != scene.region:
+        state.choose_region(Box(*box))
+        st.rerun()
+
+
+def _compare(scene: Scene, maps: Mapping[str, Attribution], look: Look) -> None:
+    """A divider between the photo and a map."""
+    if not maps:
+        st.caption("Waiting for the first map.")
+        return
+    title = st.segmented_control(
+        "Map", list(maps), default=next(iter(maps)), key="compared", required=True
+    )
+    values = maps[title].values
+    overlay = data_uri(colours(values, look.display, scale([values], look.display)))
+    place, _ = st.columns([1, 1])
+    with place:
+        components.compare(
+            input_uri(scene), overlay, key="compare", alt=f"The picture and {title}.", label=title
+        )

@@ -1,0 +1,150 @@
+"""Helpers of the tests that drive a real browser: a server, Chromium, a page that must not complain.
+
+    from tests.browser import chromium, open_page, serve  # noqa: F401 (chromium: fixture "browser")
+
+    @pytest.mark.browser
+    def test_something(browser, tmp_path):
+        with serve(script) as url, open_page(browser, url) as page:
+            page.get_by_role("button", name="Cancel").click()
+            settle(page)
+
+Chromium is looked for on the PATH; without one the tests are skipped, or, with REQUIRE_BROWSER=1 in
+the environment, fail.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+START = 60  # seconds that a server may take to start
+
+
+def executable():
+    """Path of the system's Chromium; skips or fails the test when there is none."""
+    for name in NAMES:
+        if path := shutil.which(name):
+            return path
+    reason = f"no browser on the PATH (looked for {', '.join(NAMES)})"
+    if os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail(reason)
+    return pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", name="browser")
+def chromium():
+    """One headless Chromium for all tests; each page gets a context of its own."""
+    path = executable()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def serve(script, *options, env=None):
+    """Run a Streamlit script on a free port, with the project on its path; yields the address.
+
+    Args:
+        script: the file.
+        options: more options of ``streamlit run``.
+        env: more environment variables.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    command += ["--server.address", "127.0.0.1", "--server.headless", "true", *options]
+    with TemporaryFile() as log:
+        server = subprocess.Popen(
+            command,
+            cwd=ROOT,  # where .streamlit/config.toml lies
+            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _wait(url, server, log)
+            yield url
+        finally:
+            server.terminate()
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+
+def _wait(url, server, log):
+    end = time.monotonic() + START
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=1) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    log.seek(0)
+    pytest.fail(f"the server did not start:\n{log.read().decode(errors='replace')[-3000:]}")
+
+
+@contextmanager
+def open_page(browser, url, *, allow=(), **context):
+    """A page in a browser context of its own, settled; fails at the end if its console complained.
+
+    Args:
+        browser: the fixture.
+        url: to open.
+        allow: parts of console messages that are no failure.
+        context: for ``browser.new_context``, such as ``color_scheme="dark"``, ``has_touch=True``.
+    """
+    complaints = []
+    here = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context})
+    try:
+        page = here.new_page()
+        page.on(
+            "console",
+            lambda message: message.type == "error" and complaints.append(message.text),
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(url)
+        settle(page)
+        yield page
+        complaints[:] = [text for text in complaints if not any(part in text for part in allow)]
+        assert not complaints, complaints
+    finally:
+        here.close()
+
+
+def settle(page, timeout=30):
+    """Wait until the script has run, and no new run has begun within a moment."""
+    idle = '[data-test-script-state="notRunning"]'
+    end = time.monotonic() + timeout
+    quiet = 0
+    while quiet < 3:
+        assert time.monotonic() < end, f"the script still runs after {timeout} s"
+        page.wait_for_selector(idle, timeout=1000 * timeout, state="attached")
+        page.wait_for_timeout(60)
+        quiet = quiet + 1 if page.query_selector(idle) else 0

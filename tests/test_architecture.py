@@ -1,0 +1,68 @@
+"""Which part of the house may use which package, read from the source of every file."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CORE = sorted((ROOT / "core").rglob("*.py"))
+DASHBOARD = sorted((ROOT / "dashboard").rglob("*.py"))
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def imported(source):
+    """First parts of the names of all imported modules, wherever in a file they are imported."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module.split(".")[0])
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name | ast.Attribute)
+            and (node.func.id if isinstance(node.func, ast.Name) else node.func.attr)
+            in ("__import__", "import_module")
+            and node.args
+            and isinstance(node.args[0], ast.Constant)
+        ):
+            found.add(node.args[0].value.split(".")[0])
+    return found
+
+
+def test_the_reader_of_imports_sees_every_form():
+    source = (
+        "import a.b, c as d\nfrom e.f import g\nfrom . import h\n"
+        "def late():\n    import i\n    importlib.import_module('j.k')\n    __import__('l')\n"
+    )
+    assert imported(source) == {"a", "c", "e", "i", "j", "l"}
+
+
+def test_there_are_files_to_read():
+    assert ROOT / "core" / "occlusion.py" in CORE
+    assert ROOT / "dashboard" / "app.py" in DASHBOARD
+
+
+@pytest.mark.parametrize("path", CORE, ids=name_of)
+def test_core_never_imports_streamlit_or_the_dashboard(path):
+    assert not imported(path.read_text("utf-8")) & {"streamlit", "dashboard", "plotly"}
+
+
+@pytest.mark.parametrize("path", DASHBOARD, ids=name_of)
+def test_the_dashboard_holds_no_maths(path):
+    forbidden = {"torch", "torchvision", "captum", "numpy", "scipy"}
+    assert not imported(path.read_text("utf-8")) & forbidden
+
+
+@pytest.mark.parametrize("path", CORE, ids=name_of)
+def test_every_core_module_says_what_it_is_for(path):
+    assert (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").strip()
+
+
+def test_torchvision_is_imported_in_one_place():
+    importers = {name_of(p) for p in CORE + DASHBOARD if "torchvision" in imported(p.read_text())}
+    assert importers == {"core/torchvision_compat.py"}

@@ -1,0 +1,50 @@
+"""The gallery is whatever lies in the folder."""
+
+from PIL import Image
+
+from core.picture import picture_from_file
+from core.samples import FOLDER, Sample, samples
+
+
+def put(folder, *names):
+    for name in names:
+        Image.new("RGB", (4, 4)).save(folder / name)
+
+
+def test_every_picture_of_the_folder_is_there(tmp_path):
+    put(tmp_path, "red_fox.PNG", "b.jpg", "a.webp", "c.tif")
+    (tmp_path / "CREDITS.md").write_text("not a picture")
+    found = samples(tmp_path)
+    assert list(found) == ["a", "b", "c", "red_fox"]
+    assert found["red_fox"] == Sample("red_fox", "Red fox", None, tmp_path / "red_fox.PNG")
+
+
+def test_notes_give_order_titles_and_what_a_person_would_say(tmp_path):
+    put(tmp_path, "a.png", "b.png", "c.png", "d.png")
+    (tmp_path / "samples.toml").write_text(
+        '[c]\ntitle = "Größe"\nexpected = "mute swan"\n[gone]\ntitle = "Gone"\n[a]\n', "utf-8"
+    )
+    found = samples(tmp_path)
+    assert list(found) == ["c", "a", "b", "d"]
+    assert found["c"] == Sample("c", "Größe", "mute swan", tmp_path / "c.png")
+    assert found["a"].title == "A"
+
+
+def test_two_pictures_of_one_name_are_both_there(tmp_path):
+    put(tmp_path, "swan.jpg", "swan.png")
+    assert {sample.path.name for sample in samples(tmp_path).values()} == {"swan.jpg", "swan.png"}
+
+
+def test_an_empty_folder(tmp_path):
+    assert samples(tmp_path) == {}
+
+
+def test_the_pictures_that_come_with_the_program():
+    found = samples()
+    assert list(found)[:2] == ["penguin", "swan"]
+    assert found["swan"].expected == "mute swan"
+    credits_ = (FOLDER / "CREDITS.md").read_text("utf-8")
+    for sample in found.values():
+        assert min(picture_from_file(sample.path).image.size) >= 224
+        assert sample.title
+        assert f"| {sample.path.name} |" in credits_, "a picture without its author"

@@ -1,0 +1,101 @@
+"""Sentences are true of the numbers they are made from."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from core.models import ClassScore, registry
+from core.occlusion import OcclusionSurvey
+from core.story import expectation, percent, strongest_window
+from toys import Sums
+
+IMAGENET = registry()["resnet18"].class_names
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [
+        (0.0, "under 0.1 %"),
+        (0.00099, "under 0.1 %"),
+        (0.001, "0.1 %"),
+        (0.0044, "0.4 %"),
+        (0.01, "1 %"),
+        (0.5279, "53 %"),
+        (0.99, "99 %"),
+        (0.994, "99.4 %"),
+        (1.0, "100.0 %"),
+    ],
+)
+def test_percent(probability, text):
+    assert percent(probability) == text
+
+
+@given(st.floats(0.001, 1))
+def test_percent_is_right_to_half_a_unit_of_its_last_place(probability):
+    text = percent(probability)
+    assert text.endswith(" %")
+    number = text.removesuffix(" %")
+    unit = 0.1 if "." in number else 1
+    assert abs(float(number) - 100 * probability) <= unit / 2 + 1e-9
+
+
+def top(name):
+    return ClassScore(IMAGENET.index(name), name, 0.5, 3.0)
+
+
+def test_expectations():
+    assert expectation("king penguin", top("king penguin"), IMAGENET) is None
+    assert expectation("King Penguin", top("king penguin"), IMAGENET) is None
+    assert expectation("goose", top("king penguin"), IMAGENET) == "A person would say goose."
+    assert expectation("mute swan", top("king penguin"), IMAGENET) == (
+        "A person would say mute swan; the model has no such class: "
+        "the nearest are black swan and goose."
+    )
+    assert expectation("zzzzqqqq", top("king penguin"), IMAGENET) == (
+        "A person would say zzzzqqqq; the model has no such class."
+    )
+
+
+class Logits(nn.Module):
+    """Sums of halves as logits, with a third class that always says zero."""
+
+    def forward(self, x):
+        return nn.functional.pad(Sums()(x), (0, 1))
+
+
+def survey(left, right):
+    """A 2 × 4 picture whose halves are filled with two numbers, surveyed by its four columns."""
+    inputs = torch.tensor([left, left, right, right]).expand(1, 1, 2, 4).clone()
+    return OcclusionSurvey(Logits(), inputs, window=(2, 1), stride=1)
+
+
+def test_nothing_is_said_before_anything_is_known():
+    assert strongest_window(survey(1.0, 0.0), ("left", "right", "none")) is None
+
+
+def test_the_strongest_window_that_changes_the_answer():
+    # Logits 3.2, 2.4, 0; covering a column of the left half leaves 1.6: right wins.
+    # e^2.4 / (e^1.6 + e^2.4 + 1) = 0.648. Both columns do the same, the first is named.
+    found = survey(0.8, 0.6).run()
+    assert strongest_window(found, ("left", "right", "none")) == (
+        "Covering 2 × 1 pixels at row 0, column 0 turns it into right, 65 % (2 windows change it)."
+    )
+
+
+def test_one_window_alone():
+    inputs = torch.tensor([0.0, 1.6, 0.6, 0.6]).expand(1, 1, 2, 4).clone()
+    found = OcclusionSurvey(Logits(), inputs, window=(2, 1), stride=1).run()
+    # Covering column 1 leaves 0, 2.4, 0: e^2.4 / (e^2.4 + 2) = 0.846.
+    assert strongest_window(found, ("left", "right", "none")) == (
+        "Covering 2 × 1 pixels at row 0, column 1 turns it into right, 85 %."
+    )
+
+
+def test_no_window_changes_the_answer():
+    # Logits 4, 0, 0: e^4 / (e^4 + 2) = 0.965; with a column covered e^2 / (e^2 + 2) = 0.787.
+    found = survey(1.0, 0.0).run()
+    assert strongest_window(found, ("left", "right", "none")) == (
+        "No single window of 2 × 1 pixels changes the answer; at worst it falls from 96 % to 79 %."
+    )

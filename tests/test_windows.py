@@ -1,0 +1,115 @@
+"""Windows lie where Captum lays them, and what they say is averaged over their pixels."""
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import Occlusion
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.errors import SettingError
+from core.windows import WindowGrid
+
+
+@st.composite
+def grids(draw, largest=14):
+    size = draw(st.integers(1, largest)), draw(st.integers(1, largest))
+    window = tuple(draw(st.integers(1, side)) for side in size)
+    stride = tuple(draw(st.integers(1, side)) for side in window)
+    return WindowGrid(size, window, stride)
+
+
+def mask(grid, corner):
+    covered = np.zeros(grid.size, dtype=bool)
+    top, left = corner
+    covered[top : top + grid.window[0], left : left + grid.window[1]] = True
+    return covered
+
+
+def captum_masks(grid):
+    """Which pixels Captum covers, in its order: a picture of ones turns into zeros there."""
+    seen = []
+
+    def forward(batch):
+        seen.extend(batch[:, 0].numpy() == 0)
+        return batch.sum((1, 2, 3))[:, None]
+
+    Occlusion(forward).attribute(
+        torch.ones(1, 1, *grid.size),
+        target=0,
+        sliding_window_shapes=(1, *grid.window),
+        strides=(1, *grid.stride),
+    )
+    return seen[1:]  # the first is the uncovered picture
+
+
+@settings(max_examples=40, deadline=None)
+@given(grids(largest=9))
+def test_the_same_windows_as_captum(grid):
+    ours = sorted(mask(grid, corner).tobytes() for corner in grid.corners)
+    assert ours == sorted(m.tobytes() for m in captum_masks(grid))
+
+
+@settings(max_examples=80, deadline=None)
+@given(grids(), st.integers(0, 1000))
+def test_spread_is_the_mean_of_the_windows_on_each_pixel(grid, seed):
+    values = np.random.default_rng(seed).normal(size=grid.count)
+    sums, counts = np.zeros(grid.size), np.zeros(grid.size)
+    for corner, value in zip(grid.corners, values, strict=True):
+        sums += value * mask(grid, corner)
+        counts += mask(grid, corner)
+    assert counts.min() >= 1, "a pixel without a window"
+    spread = grid.spread(values)
+    assert spread.dtype == np.float64
+    np.testing.assert_allclose(spread, sums / counts, atol=1e-10)
+
+
+@settings(max_examples=40, deadline=None)
+@given(grids())
+def test_shape_count_and_corners_agree(grid):
+    down, across = grid.shape
+    assert grid.count == down * across == len(grid.corners)
+    table = grid.corners.reshape(down, across, 2)
+    assert (table[:, :, 0] == np.arange(down)[:, None] * grid.stride[0]).all()
+    assert (table[:, :, 1] == np.arange(across) * grid.stride[1]).all()
+    assert (grid.corners < grid.size).all(), "every window covers something"
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "count"),
+    [(15, 8, 784), (22, 10, 484), (50, 40, 36), (60, 50, 25), (224, 1, 1), (1, 1, 50176)],
+)
+def test_numbers_of_windows_on_224_pixels(window, stride, count):
+    # (224 - 15) / 8 rounded up is 27: 28 windows along each side; and so on.
+    assert WindowGrid((224, 224), (window, window), (stride, stride)).count == count
+
+
+def test_the_last_window_is_clipped_at_the_edge():
+    grid = WindowGrid((1, 5), (1, 2), (1, 2))
+    assert grid.corners.tolist() == [[0, 0], [0, 2], [0, 4]]
+    assert grid.spread([1.0, 2.0, 3.0]).tolist() == [[1, 1, 2, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "sentence"),
+    [
+        ((0, 3), (1, 1), "Window height: 0 pixels; choose between 1 and 8"),
+        ((3, -2), (1, 1), "Window width: -2 pixels; choose between 1 and 10"),
+        ((9, 3), (1, 1), "Window height: 9 pixels; choose between 1 and 8"),
+        ((3, 11), (1, 1), "Window width: 11 pixels; choose between 1 and 10"),
+        ((3, 4), (0, 1), "Stride for window height: 0 pixels; choose between 1 and 3"),
+        ((3, 4), (1, 5), "Stride for window width: 5 pixels; choose between 1 and 4"),
+        ((3, 4), (4, 1), "Stride for window height: 4 pixels; choose between 1 and 3"),
+    ],
+)
+def test_out_of_range(window, stride, sentence):
+    with pytest.raises(SettingError) as refused:
+        WindowGrid((8, 10), window, stride)
+    assert str(refused.value).startswith(sentence)
+    assert str(refused.value).endswith(".")
+
+
+def test_a_window_as_large_as_the_input_takes_any_stride_as_captum_does():
+    grid = WindowGrid((3, 4), (3, 2), (50, 2))
+    assert grid.corners.tolist() == [[0, 0], [0, 2]]
+    assert len(captum_masks(grid)) == 2
