@@ -31,6 +31,7 @@ from core.explainer import Explainer, IntegratedGradientsSetting, OcclusionSetti
 from core.labels import search
 from core.memory import memory
 from core.models import Classifier, ClassScore
+from core.occlusion import OcclusionSurvey
 from core.panel import DPI, number, panel
 from core.picture import Picture, picture_from_file
 from core.rendering import Display
@@ -93,22 +94,23 @@ def explain(arguments: argparse.Namespace) -> int:
     setting = _setting(arguments)
     work = _begin(arguments)
     question = _question(arguments, work)
-    arrays: dict[str, np.ndarray] = {}
-    finding = None
     if isinstance(setting, OcclusionSetting) and getattr(arguments, "engine", "") == "captum":
         attribution = _by_captum(work, setting, question)
+        survey = None
     else:
         attribution = _by_explainer(work, setting, question)
-        if isinstance(setting, OcclusionSetting):
-            survey = work.explainer.survey(work.classifier, work.picture, setting)
-            arrays = {"scores": survey.scores.numpy(), "corners": survey.grid.corners}
-            arrays["clean"] = survey.clean.numpy()
-            finding = strongest_window(survey, work.classifier.class_names)
-    arrays["values"] = attribution.values
-
-    answer = _answer(work)
-    finding = finding or _range(attribution)
-    record = _record(arguments.image.name, attribution, work, (*work.picture.notes, finding))
+        survey = _survey(work, setting)
+    answer, finding = _answer(work), _range(attribution)
+    arrays = {"values": attribution.values}
+    notes = list(work.picture.notes)
+    if survey is not None:
+        finding = strongest_window(survey, work.classifier.class_names)
+        arrays["scores"] = survey.scores.numpy()
+        arrays["corners"] = survey.grid.corners
+        arrays["clean"] = survey.clean.numpy()
+        if survey.fallback is not None:
+            notes.append(survey.fallback)
+    record = _record(arguments.image.name, attribution, work, [*notes, finding])
     name = f"{arguments.image.stem}_{arguments.method}"
     written = _write(
         arguments.out,
@@ -129,7 +131,7 @@ def compare(arguments: argparse.Namespace) -> int:
     setting = OcclusionSetting(arguments.window, arguments.stride, arguments.baseline)
     question = Question(_target(arguments.target, work))
     print(_model_line(work.classifier))
-    memory.forget()  # in a longer life of this process, windows may be known already
+    memory.forget()  # windows known from an earlier call would not be visited again
     started = time.perf_counter()
     ours = _by_explainer(work, setting, question)
     seconds = time.perf_counter() - started  # with the preparation of the network
@@ -139,9 +141,14 @@ def compare(arguments: argparse.Namespace) -> int:
         ("captum", f"{captum.seconds:.2f}", f"{captum.forward_passes:,}"),
     ]
     _print_table(("engine", "seconds", "forward passes"), rows, words=("engine",))
+    print(f"Captum takes {captum.seconds / seconds:.1f} times as long.")
+    survey = work.explainer.survey(work.classifier, work.picture, setting)
+    print(
+        survey.fallback
+        or f"Multiply-adds: {survey.multiply_adds_share():.1%} of those of dense passes."
+    )
     difference = float(np.abs(ours.values - captum.values).max())
     equal = difference < EQUAL_BELOW
-    print(f"Captum takes {captum.seconds / seconds:.1f} times as long.")
     print(
         f"Largest difference of the maps: {difference:.1e} {UNITS[question.kind]}, "
         f"{'equal' if equal else 'not equal'} (limit {EQUAL_BELOW:.0e})."
@@ -226,6 +233,13 @@ def _by_explainer(work: _Work, setting: Setting, question: Question) -> Attribut
     return step.snapshot()
 
 
+def _survey(work: _Work, setting: Setting) -> OcclusionSurvey | None:
+    """The survey behind an occlusion map; None for other methods."""
+    if isinstance(setting, OcclusionSetting):
+        return work.explainer.survey(work.classifier, work.picture, setting)
+    return None
+
+
 def _by_captum(work: _Work, setting: OcclusionSetting, question: Question) -> Attribution:
     """The same map by Captum's Occlusion."""
     classifier, picture = work.classifier, work.picture
@@ -251,7 +265,7 @@ def _by_captum(work: _Work, setting: OcclusionSetting, question: Question) -> At
 
 
 def _record(
-    image_name: str, attribution: Attribution, work: _Work, notes: tuple[str, ...]
+    image_name: str, attribution: Attribution, work: _Work, notes: list[str]
 ) -> dict[str, object]:
     """Everything about a map that is not a number per pixel, as JSON types."""
     names = work.classifier.class_names

@@ -166,9 +166,9 @@ class KeptActivations:
     ) -> list[list[int]]:
         """Which rectangles to rescore together: lists of at most `batch` indices.
 
-        A batch costs what its largest regions cost. Rectangles near a border reach less than others,
-        and it depends on the position how the strides of the network cut the reach. So the set is
-        halved, again and again, along the axis in which the reach differs more.
+        A batch costs what its largest regions cost. Rectangles near a border reach less than
+        others, and how far the rest reach depends on where the strides of the network cut them.
+        So the set is halved, again and again, along the axis in which the reach differs more.
         """
         start, size = self._rectangles(height, width, tops, lefts)
         reach = np.zeros(start.shape)

@@ -182,6 +182,18 @@ class OcclusionSurvey:
         ]
         return sorted(found, key=lambda flip: flip.before - flip.probability)
 
+    def multiply_adds_share(self) -> float:
+        """Multiply-adds of the whole survey, as a share of what dense passes would take."""
+        tops, lefts = self._shifted(self.grid.corners).T
+        kept = self._activations()
+        done = sum(
+            kept.multiply_adds(*self.grid.window, tops[group].tolist(), lefts[group].tolist())
+            for group in kept.groups(
+                *self.grid.window, tops.tolist(), lefts.tolist(), self._batch_size
+            )
+        )
+        return done / (kept.dense_multiply_adds * self.grid.count)
+
     def _first_look(self) -> tuple[tuple[int, int], Tensor]:
         """The survey's size and the clean logits, as `KnownScores` begins with them."""
         return self.grid.size, _finite(self._activations().scores)[0]

@@ -25,7 +25,7 @@ _TOP = 0.84  # title and headings
 _BELOW = 0.62  # colour bar and its numbers
 _LINE = 0.17  # of the caption
 
-_LETTERS = 118  # that surely fit into a line of the caption
+_LETTERS = 128  # that surely fit into a line of the caption
 _LARGE, _MIDDLE, _SMALL = 12.5, 8.5, 7.5  # points
 _INK, _QUIET = "#1c2128", "#59636e"
 _METHODS = {"occlusion": "Occlusion", "integrated_gradients": "Integrated Gradients"}
@@ -166,9 +166,10 @@ class _Sheet:
         self, left: float, top: float, tall: float, pixels: np.ndarray, interpolation: str
     ) -> None:
         """Stretch pixels, uint8 (h, w, 3 or 4), over `_SIDE` times ``tall``."""
-        place = (left, self._height - top - tall, _SIDE, tall)
-        page = (_WIDTH, self._height, _WIDTH, self._height)
-        axes = self._figure.add_axes([a / b for a, b in zip(place, page, strict=True)])
+        bottom = self._height - top - tall
+        axes = self._figure.add_axes(
+            (left / _WIDTH, bottom / self._height, _SIDE / _WIDTH, tall / self._height)
+        )
         axes.set_axis_off()
         axes.imshow(pixels, aspect="auto", interpolation=interpolation)
 

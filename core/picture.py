@@ -43,13 +43,14 @@ class Picture:
             SettingError: the region is not a square inside the photo, at least 16 pixels wide.
         """
         left, top, right, bottom = region
-        side = right - left
         width, height = self.image.size
+        smallest = min(_SMALLEST_REGION, width, height)
         inside = 0 <= left <= right <= width and 0 <= top <= bottom <= height
-        if not inside or side < _SMALLEST_REGION or abs(side - (bottom - top)) > 0.5:
+        square = abs((right - left) - (bottom - top)) < 0.5
+        if not (inside and square and right - left > smallest - 0.5):
             raise SettingError(
-                f"The crop {tuple(round(edge) for edge in region)} is not possible: choose a square "
-                f"of at least {_SMALLEST_REGION} pixels inside the photo of {width} × {height}."
+                f"The crop {tuple(round(edge) for edge in region)} cannot be used: choose a square "
+                f"of at least {smallest} pixels inside the photo of {width} × {height}."
             )
         return replace(self, region=region)
 

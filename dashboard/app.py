@@ -121,7 +121,7 @@ def _headline(
     top = ranking[0]
     record = scene.classifier.record
     left, right = st.columns([3, 2], gap="large")
-    with left:
+    with left.container(gap="xsmall"):
         st.html(
             f'<h1 class="wil-headline">The model says {escape(top.name)}, '
             f"{percent(top.probability)}.</h1>"

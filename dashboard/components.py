@@ -89,17 +89,20 @@ _INSPECT_HTML = """
 """
 
 
-def _component(name: str, html: str) -> ComponentRenderer:
+def _component(name: str, html: str, *parts: str) -> ComponentRenderer:
+    """A component of NAME.js and NAME.css; ``parts`` are JavaScript files to place before."""
     return st.components.v2.component(
         f"wil_{name}",
         html=html,
         css=(_FRONTEND / f"{name}.css").read_text(encoding="utf-8"),
-        js=(_FRONTEND / f"{name}.js").read_text(encoding="utf-8"),
+        js="\n".join(
+            (_FRONTEND / f"{part}.js").read_text(encoding="utf-8") for part in (*parts, name)
+        ),
     )
 
 
 _CROP = _component("crop", _CROP_HTML)
-_BRUSH = _component("brush", _BRUSH_HTML)
+_BRUSH = _component("brush", _BRUSH_HTML, "mask")
 _COMPARE = _component("compare", _COMPARE_HTML)
 _INSPECT = _component("inspect", _INSPECT_HTML)
 

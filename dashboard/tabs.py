@@ -69,7 +69,7 @@ def _flips(explainer: Explainer, scene: Scene, setting: OcclusionSetting) -> Non
     found = flip_map(survey)
     names = scene.classifier.class_names
     side = scene.side
-    picture, text = st.columns([1, 2], gap="large")
+    picture, text = st.columns([1, 3], gap="large")
     panel = Panel(
         title=f"Windows of {setting.window} that change the answer",
         alt=f"{len(found.flips)} windows, coloured by the class that the model says instead.",

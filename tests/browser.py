@@ -1,4 +1,4 @@
-"""Helpers of the tests that drive a real browser: a server, Chromium, a page that must not complain.
+"""Helpers of tests that drive a real browser: a server, Chromium, a page that must not complain.
 
     from tests.browser import chromium, open_page, serve  # noqa: F401 (chromium: fixture "browser")
 
@@ -111,31 +111,38 @@ def _wait(url, server, log):
 
 
 @contextmanager
-def open_page(browser, url, *, allow=(), **context):
-    """A page in a browser context of its own, settled; fails at the end if its console complained.
+def open_page(browser, url, *, settled=True, allow=(), **options):
+    """A settled page; fails at the end if its console complained.
 
     Args:
-        browser: the fixture.
+        browser: the fixture, for a context of the page's own, or a context: its pages are Streamlit
+            sessions of their own too, and share the files loaded before (faster).
         url: to open.
+        settled: whether to wait until its script has run.
         allow: parts of console messages that are no failure.
-        context: for ``browser.new_context``, such as ``color_scheme="dark"``, ``has_touch=True``.
+        options: for ``browser.new_context``, such as ``color_scheme="dark"``, ``has_touch=True``.
     """
     complaints = []
-    here = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context})
+    own = None
+    if hasattr(browser, "new_context"):
+        own = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    page = (own or browser).new_page()
     try:
-        page = here.new_page()
         page.on(
             "console",
             lambda message: message.type == "error" and complaints.append(message.text),
         )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(url)
-        settle(page)
+        if settled:
+            settle(page)
         yield page
         complaints[:] = [text for text in complaints if not any(part in text for part in allow)]
         assert not complaints, complaints
     finally:
-        here.close()
+        page.close()
+        if own:
+            own.close()
 
 
 def settle(page, timeout=30):

@@ -11,3 +11,14 @@ def forget():
     memory.forget()
     yield
     memory.forget()
+
+
+@pytest.fixture
+def one_thread():
+    """On networks of a few dozen weights a second thread costs more than it does."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

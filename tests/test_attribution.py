@@ -82,8 +82,15 @@ def test_settings_are_json_and_complete():
             "weights_sha256": "f37072fd",
             "image_sha256": "0123",
             "device": "cpu",
+            "region": None,
         },
     }
+
+
+def test_the_region_that_the_model_saw_is_told():
+    provenance = Provenance("resnet18", "f3", "01", "cpu", (1.0, 2.0, 33.5, 34.5))
+    told = made(provenance=provenance).settings()["provenance"]["region"]
+    assert json.loads(json.dumps(told)) == [1, 2, 33.5, 34.5]
 
 
 def test_settings_without_a_model():

@@ -52,7 +52,9 @@ def test_the_settings_are_those_of_the_weights():
 
 
 def test_values_by_hand():
-    plain = Preprocessing(4, 2, mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 2.0), interpolation="bicubic")
+    plain = Preprocessing(
+        4, 2, mean=(0.5, 0.25, 0.0), std=(0.5, 0.25, 2.0), interpolation="bicubic"
+    )
     image = Image.new("RGB", (4, 4), (255, 0, 51))
     expected = torch.tensor([1.0, -1.0, 0.1]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
     torch.testing.assert_close(plain.tensor(image), expected)
@@ -131,3 +133,23 @@ def test_what_lies_outside_the_box_is_not_seen():
     assert preprocessing.picture(photo).getcolors() == [(224 * 224, (0, 0, 255))]
     photo.paste((255, 0, 0), (round(box.left) - 4, 0, round(box.left) + 4, 300))
     assert len(preprocessing.picture(photo).getcolors()) > 1
+
+
+def test_a_region_fills_the_square():
+    preprocessing = record("resnet18").preprocessing
+    photo = Image.new("RGB", (500, 400), "red")
+    photo.paste((0, 0, 255), (100, 50, 200, 150))
+    region = Box(100, 50, 200, 150)
+    seen = preprocessing.picture(photo, region)
+    assert seen.size == (224, 224)
+    # Resampling mixes a pixel of what lies around into the rim: half a pixel of 100, on 224.
+    assert seen.crop((2, 2, 222, 222)).getcolors() == [(220 * 220, (0, 0, 255))]
+    assert preprocessing.tensor(photo, region)[0, 0, 2:-2, 2:-2].unique().numel() == 1
+
+
+def test_the_whole_of_a_square_as_region_is_a_plain_resize():
+    preprocessing = record("efficientnet_lite0").preprocessing
+    photo = noise(448, 448)
+    plain = photo.resize((224, 224), Image.Resampling.BICUBIC)
+    seen = preprocessing.picture(photo, Box(0, 0, 448, 448))
+    assert seen.tobytes() == plain.tobytes()

@@ -75,6 +75,17 @@ def test_shape_count_and_corners_agree(grid):
     assert (grid.corners < grid.size).all(), "every window covers something"
 
 
+@settings(max_examples=40, deadline=None)
+@given(grids(), st.integers(0, 1000))
+def test_a_map_does_not_change_between_two_edges(grid, seed):
+    spread = grid.spread(np.random.default_rng(seed).normal(size=grid.count))
+    rows, columns = grid.edges
+    assert (rows[0], rows[-1], columns[0], columns[-1]) == (0, grid.size[0], 0, grid.size[1])
+    cells = spread[np.ix_(rows[:-1], columns[:-1])]
+    again = cells.repeat(np.diff(rows), axis=0).repeat(np.diff(columns), axis=1)
+    np.testing.assert_allclose(again, spread, atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ("window", "stride", "count"),
     [(15, 8, 784), (22, 10, 484), (50, 40, 36), (60, 50, 25), (224, 1, 1), (1, 1, 50176)],

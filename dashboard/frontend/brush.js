@@ -1,12 +1,12 @@
 // A brush on the model's input: what is painted is a mask of side x side bits.
 //
-// The mask is kept here as one byte per pixel, and sent packed (row by row, highest bit first,
-// base64) when the pointer is let go. Python's `data.mask` is read only when the picture changes or
-// the component is mounted anew; from then on the hand leads.
+// The mask (mask.js) is sent packed when the pointer is let go. Python's `data.mask` is read only when
+// the picture changes or the component is mounted anew; from then on the hand leads.
 
 const SIZES = { small: 1 / 22, medium: 1 / 11, large: 1 / 5 }; // diameters, share of the side
 const PAUSE = 300; // ms after the last key before the mask is sent
 const UNDO = 50; // steps kept
+const DETAIL = 4; // pixels of the canvas for one of the mask
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const mounted = new WeakMap();
@@ -47,9 +47,9 @@ class Brush {
     };
     this.undo.onclick = () => this.past.length && this.change(this.past.pop());
     this.clear.onclick = () => {
-      if (!this.mask.includes(1)) return;
+      if (!this.mask.count()) return;
       this.remember();
-      this.change(this.mask.map(() => 0));
+      this.change(new Mask(this.side));
     };
   }
 
@@ -59,9 +59,10 @@ class Brush {
     if (data.picture_id !== this.picture) {
       clearTimeout(this.timer);
       this.picture = data.picture_id;
-      this.side = this.canvas.width = this.canvas.height = data.side;
+      this.side = data.side;
+      this.canvas.width = this.canvas.height = DETAIL * data.side;
       this.image.src = data.picture;
-      this.mask = unpack(data.mask, data.side);
+      this.mask = Mask.unpack(data.mask, data.side);
       this.past = [];
       this.stroke = null;
       this.cursor = [data.side / 2, data.side / 2];
@@ -78,7 +79,7 @@ class Brush {
   }
 
   remember() {
-    this.past = [...this.past, this.mask.slice()].slice(-UNDO);
+    this.past = [...this.past, this.mask.copy()].slice(-UNDO);
   }
 
   change(mask) {
@@ -91,7 +92,7 @@ class Brush {
     clearTimeout(this.timer);
     this.dirty = false;
     const id = Math.random().toString(36).slice(2);
-    this.send({ mask: pack(this.mask), picture: this.picture, id });
+    this.send({ mask: this.mask.pack(), picture: this.picture, id });
   }
 
   at(event) {
@@ -146,54 +147,34 @@ class Brush {
     this.ring.classList.toggle("seen", seen);
   }
 
-  // A round stamp, or a line of them.
   paint(from, to = from) {
-    const { side, radius, mask } = this;
-    const length = Math.hypot(to[0] - from[0], to[1] - from[1]);
-    const stamps = Math.ceil(length / Math.max(1, radius / 3)) || 1;
-    for (let i = 0; i <= stamps; i++) {
-      const [x, y] = from.map((v, axis) => v + ((to[axis] - v) * i) / stamps);
-      const [top, bottom] = [Math.max(0, Math.floor(y - radius)), Math.min(side, y + radius)];
-      const [left, right] = [Math.max(0, Math.floor(x - radius)), Math.min(side, x + radius)];
-      for (let row = top; row < bottom; row++)
-        for (let column = left; column < right; column++)
-          if (Math.hypot(column + 0.5 - x, row + 0.5 - y) <= radius)
-            mask[row * side + column] = this.erasing ? 0 : 1;
-    }
+    this.mask.paint(from, to, this.radius, this.erasing ? 0 : 1);
     this.dirty = true;
     this.draw();
   }
 
-  // Half transparent accent colour, full at the rim.
+  // Half transparent in the accent colour, with a line around that is seen on any picture.
   draw() {
-    const { side, mask } = this;
-    const [red, green, blue] = getComputedStyle(this.canvas).color.match(/[\d.]+/g).map(Number);
-    const pixels = this.context.createImageData(side, side);
-    let count = 0;
-    mask.forEach((painted, i) => {
-      if (!painted) return;
-      count += 1;
-      const inside = mask[i - side] && mask[i + side] && mask[i - 1] && mask[i + 1];
-      pixels.data.set([red, green, blue, inside ? 128 : 255], 4 * i);
-    });
-    this.context.putImageData(pixels, 0, 0);
+    const { side, canvas, context } = this;
+    const { area, rim } = this.mask.paths();
+    const pixel = side / (canvas.clientWidth || side); // of the screen, in those of the mask
+    context.setTransform(DETAIL, 0, 0, DETAIL, 0, 0);
+    context.clearRect(0, 0, side, side);
+    context.fillStyle = context.strokeStyle = getComputedStyle(canvas).color;
+    context.globalAlpha = 0.5;
+    context.fill(area);
+    context.globalAlpha = 1;
+    context.lineCap = "square";
+    context.lineWidth = 1.5 * pixel;
+    context.shadowColor = "#fff";
+    context.shadowBlur = 2;
+    context.stroke(rim);
+    context.shadowBlur = 0;
+    const count = this.mask.count();
     const share = (100 * count) / (side * side);
     const digits = share > 0 && share < 10 ? 1 : 0;
     this.share.textContent = count ? `${share.toFixed(digits)} % painted` : "nothing painted";
     this.undo.setAttribute("aria-disabled", this.past.length === 0);
     this.clear.setAttribute("aria-disabled", count === 0);
   }
-}
-
-function pack(mask) {
-  const bytes = new Uint8Array(Math.ceil(mask.length / 8));
-  mask.forEach((painted, i) => (bytes[i >> 3] |= painted << (7 - (i & 7))));
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-}
-
-function unpack(text, side) {
-  const bytes = atob(text); // empty when nothing is painted
-  return Uint8Array.from({ length: side * side }, (_, i) =>
-    bytes.length ? (bytes.charCodeAt(i >> 3) >> (7 - (i & 7))) & 1 : 0,
-  );
 }

@@ -1,0 +1,1 @@
+"""Timings side by side with Captum, in one run on one machine: ``make bench``."""

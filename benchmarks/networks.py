@@ -1,0 +1,23 @@
+"""The networks that are timed: real weights where a package brings them, else seeded ones."""
+
+import torch
+from torch import Tensor, nn
+
+from core import models
+from core.torchvision_compat import torchvision
+
+NAMES = ("resnet18", "resnet50", "vgg16", "mobilenet_v2", "efficientnet_lite0", "vit_b_16")
+
+
+def network(name: str) -> tuple[nn.Module, Tensor]:
+    """A module in eval mode and an input for it, float32 (1, 3, 224, 224)."""
+    torch.manual_seed(0)
+    inputs = torch.randn(1, 3, 224, 224)
+    if name == models.DEFAULT_MODEL:
+        return models.load(name, "cpu").module, inputs
+    module = torchvision.models.get_model(name, weights=None).eval()
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d):  # untrained statistics would make folding trivial
+            nn.init.uniform_(part.running_var, 0.5, 1.5)
+            nn.init.normal_(part.running_mean, std=0.1)
+    return module.requires_grad_(False), inputs

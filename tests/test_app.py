@@ -1,0 +1,275 @@
+"""The page's flows without a browser: samples, uploads, sliders, targets, display, the address."""
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from core.explainer import OcclusionSetting
+from core.rendering import Display, colours, scale
+from core.scores import Question
+from dashboard import state
+
+ROOT = Path(__file__).resolve().parent.parent
+KING_PENGUIN, GOOSE = 145, 99
+
+# Few, large windows and few steps: what is tested here is the page, not the patience.
+QUICK = {
+    "small_window": "48",
+    "small_stride": "48",
+    "large_window": "112",
+    "large_stride": "112",
+    "steps": "10",
+}
+
+
+@pytest.fixture
+def page():
+    """The page with quick settings, run once."""
+    return open_page()
+
+
+def open_page(**query):
+    test = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+    for key, value in {**QUICK, **query}.items():
+        test.query_params[key] = value
+    return test.run()
+
+
+def html(page):
+    """All HTML on the page, in one string."""
+    return "\n".join(element.proto.body for element in page.get("html"))
+
+
+def panel(page, title):
+    """The part of the page that shows one panel."""
+    found = re.search(
+        rf'<section class="wil-panel[^"]*" data-panel="{re.escape(title)}".*?</section>',
+        html(page),
+        re.DOTALL,
+    )
+    assert found, f"there is no panel {title}"
+    return found.group()
+
+
+def overlay(page, title):
+    """The map of a panel as RGBA pixels."""
+    address = re.search(r'class="map" src="data:image/png;base64,([^"]+)"', panel(page, title))
+    assert address, f"{title} has no map"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.group(1)))))
+
+
+def upload(page, name, data, mime="image/png"):
+    page.get("file_uploader")[0].upload(name, data, mime)
+    return page.run()
+
+
+def png(colour=(200, 30, 30), size=(300, 260)):
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_the_first_page_tells_the_swans_story(page):
+    assert not page.exception
+    text = html(page)
+    assert "The model says king penguin, 53 %." in text
+    assert "A person would say mute swan; the model has no such class" in text
+    for title in (
+        "Photo",
+        "What the model sees",
+        "Integrated Gradients",
+        "Occlusion small 48/48",
+        "Occlusion large 112/112",
+    ):
+        assert 'alt="' in panel(page, title)
+    assert "logit of king penguin · 10 steps" in panel(page, "Integrated Gradients")
+
+
+def test_the_maps_are_those_of_core(page):
+    explainer = state.explainer()
+    classifier = explainer.classifier("efficientnet_lite0")
+    made = explainer.attribution(
+        classifier,
+        state.sample_picture("swan"),
+        OcclusionSetting(48, 48),
+        Question(KING_PENGUIN),
+    )
+    display = Display()
+    expected = colours(made.values, display, scale([made.values], display))
+    np.testing.assert_array_equal(overlay(page, "Occlusion small 48/48"), expected)
+
+
+def test_another_sample(page):
+    page.button(key="sample_red_panda").click().run()
+    assert not page.exception
+    assert "The model says lesser panda, 89 %." in html(page)
+    assert page.query_params["sample"] == "red_panda"
+
+
+@pytest.mark.parametrize(
+    ("name", "windows", "says"),
+    [
+        ("penguin", (22, 10, 50, 40), "king penguin, 80 %"),
+        ("swan", (15, 8, 60, 50), "king penguin, 53 %"),
+    ],
+)
+def test_presets_set_picture_and_sliders(page, name, windows, says):
+
+    page.button(key=f"preset_{name}").click().run(timeout=300)
+    assert not page.exception
+    keys = ("small_window", "small_stride", "large_window", "large_stride")
+    assert tuple(page.slider(key=key).value for key in keys) == windows
+    assert f"The model says {says}." in html(page)
+    assert f"Occlusion small {windows[0]}/{windows[1]}" in html(page)
+
+
+def test_a_slider_changes_its_map_and_no_other(page):
+    before = {t: overlay(page, t) for t in ("Integrated Gradients", "Occlusion large 112/112")}
+    page.slider(key="small_window").set_value(64).run()
+    assert not page.exception
+    assert overlay(page, "Occlusion small 64/48").any()
+    for title, pixels in before.items():
+        np.testing.assert_array_equal(overlay(page, title), pixels)
+
+
+def test_a_window_smaller_than_its_stride_takes_the_stride_along(page):
+    page.slider(key="small_window").set_value(40).run()
+    assert page.slider(key="small_stride").value == 40
+    assert overlay(page, "Occlusion small 40/40").any()
+
+
+def test_target_contrast_and_score(page):
+    page.selectbox(key="target").set_value("goose").run()
+    assert "logit of goose" in panel(page, "Occlusion small 48/48")
+    page.selectbox(key="contrast").set_value("king penguin").run()
+    assert "logit of goose minus king penguin" in panel(page, "Occlusion small 48/48")
+    page.selectbox(key="score").set_value("probability").run()
+    assert "probability of goose minus king penguin" in panel(page, "Occlusion small 48/48")
+    assert "points" in panel(page, "Occlusion small 48/48")
+    assert not page.exception
+
+
+def test_another_target_costs_no_pass(page):
+    explainer = state.explainer()
+    survey = explainer.survey(
+        explainer.classifier("efficientnet_lite0"),
+        state.sample_picture("swan"),
+        OcclusionSetting(48, 48),
+    )
+    passes = survey.forward_passes
+    page.selectbox(key="target").set_value("goose").run()
+    assert "logit of goose" in panel(page, "Occlusion small 48/48")
+    assert survey.forward_passes == passes
+
+
+def test_a_class_that_is_not_there_is_said_and_the_nearest_offered():
+    page = open_page(target="mute swan")
+    assert not page.exception
+    assert 'no class "mute swan"' in page.warning[0].value
+    assert page.button(key="target_offer_100").label == "black swan"
+    # Without such a class the predicted one is explained.
+    assert "logit of king penguin" in panel(page, "Occlusion small 48/48")
+
+
+def test_an_upload_becomes_the_picture(page):
+    upload(page, "red.png", png())
+    assert not page.exception
+    assert "300 × 260 pixels" in panel(page, "Photo")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("notes.png", b"only text", "."),
+        ("empty.png", b"", "."),
+        ("half.png", png()[:60], "."),
+    ],
+)
+def test_a_bad_upload_is_refused_and_the_page_keeps_what_it_had(page, name, data, says):
+    before = panel(page, "Occlusion small 48/48")
+    upload(page, name, data)
+    assert not page.exception
+    assert page.error[0].value.endswith(says)
+    assert "Traceback" not in page.error[0].value
+    assert panel(page, "Occlusion small 48/48") == before
+    # ... and the next action works.
+    upload(page, "red.png", png())
+    assert "300 × 260 pixels" in panel(page, "Photo")
+    assert not page.error
+
+
+def test_notes_on_an_upload_are_shown(page):
+    buffer = io.BytesIO()
+    frames = [Image.new("RGB", (64, 64), c) for c in ("red", "blue")]
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    upload(page, "moving.gif", buffer.getvalue(), "image/gif")
+    assert any("first" in caption.value for caption in page.caption)
+
+
+def test_display_changes_colours_only(page):
+    title = "Occlusion small 48/48"
+    before = overlay(page, title)
+    page.slider(key="opacity").set_value(0.4).run()
+    after = overlay(page, title)
+    assert after[..., 3].max() < before[..., 3].max()
+    page.selectbox(key="sign").set_value("positive").run()
+    assert "−" not in re.search('class="ticks".*?</div>', panel(page, title)).group()
+    page.toggle(key="same_scale").set_value(True).run()
+    ticks = {
+        re.search('class="ticks".*?</div>', panel(page, t)).group()
+        for t in (title, "Occlusion large 112/112", "Integrated Gradients")
+    }
+    assert len(ticks) == 1
+    page.toggle(key="whole_photo").set_value(True).run()
+    assert 'class="wil-crop"' in panel(page, title)
+    assert not page.exception
+
+
+def test_bad_values_in_the_address_fall_back():
+    page = open_page(small_window="9999", sample="nobody", model="none", target="")
+    assert not page.exception
+    assert any('no sample "nobody"' in warning.value for warning in page.warning)
+    assert 1 <= page.slider(key="small_window").value <= 224
+    assert "The model says king penguin" in html(page)
+
+
+def test_core_refuses_what_the_address_asks_for_and_the_other_maps_stand():
+    page = open_page(small_window="20", small_stride="40")
+    assert not page.exception
+    assert "choose between 1 and 20" in panel(page, "Occlusion small 20/40")
+    assert overlay(page, "Occlusion large 112/112").any()
+
+
+@pytest.mark.parametrize("tab", ["What flips it", "Window sizes", "Choose the crop", "Compare"])
+def test_tabs(tab):
+    page = open_page(tab=tab)
+    assert not page.exception
+    if tab == "What flips it":
+        assert "Windows of 48 that change the answer" in html(page)
+    if tab == "Window sizes":
+        assert "Window 24/" in html(page)
+        assert "Window 192/" in html(page)
+
+
+def test_without_a_network_the_page_says_so_and_goes_on(page, monkeypatch, tmp_path):
+    from dataclasses import replace
+
+    from core import models
+
+    gone = models.registry()["resnet18"]
+    weights = replace(
+        gone.weights, path=tmp_path / "x-00000000.pth", url="http://127.0.0.1:9/x.pth"
+    )
+    monkeypatch.setitem(models.registry(), "resnet18", replace(gone, weights=weights))
+    page.selectbox(key="model").set_value("resnet18").run()
+    assert not page.exception
+    assert "could not be downloaded" in page.error[0].value
+    assert "The page shows EfficientNet-Lite0." in page.error[0].value
+    assert "The model says king penguin, 53 %." in html(page)
+    assert overlay(page, "Occlusion small 48/48").any()

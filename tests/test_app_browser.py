@@ -1,0 +1,286 @@
+"""The page in a real browser: what a person sees, does, and changes their mind about."""
+
+import json
+import re
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from PIL import Image
+
+from tests.browser import chromium, open_page, serve, settle  # noqa: F401 (fixture "browser")
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICK = {
+    "small_window": 48,
+    "small_stride": 48,
+    "large_window": 112,
+    "large_stride": 112,
+    "steps": 10,
+}
+PATIENCE = 240  # seconds; the machine may be busy
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def url():
+    with serve(ROOT / "dashboard" / "app.py") as address:
+        yield address
+
+
+def address(url, **settings):
+    return f"{url}/?{urlencode({**QUICK, **settings})}"
+
+
+def overlay(page, title):
+    """The address of a map's picture, once there is one."""
+    image = page.locator(f'.wil-panel[data-panel="{title}"] img.map')
+    image.wait_for(timeout=1000 * PATIENCE)
+    return image.get_attribute("src")
+
+
+def caption(page, title):
+    return page.locator(f'.wil-panel[data-panel="{title}"] .wil-caption').inner_text()
+
+
+def headline(page):
+    return page.locator(".wil-headline").inner_text()
+
+
+def slider(page, key):
+    return page.locator(f".st-key-{key} [role=slider]")
+
+
+def choose(page, key, text):
+    box = page.locator(f".st-key-{key} input")
+    box.fill(text)
+    page.keyboard.press("Enter")
+
+
+def finished(page, title):
+    """Wait until a map is finished: its caption says how many passes it took."""
+    page.wait_for_function(
+        """title => {
+            const caption = document.querySelector(
+                `.wil-panel[data-panel="${title}"] .wil-caption`)
+            return caption && / passes, [0-9.]+ s$/.test(caption.innerText)
+        }""",
+        arg=title,
+        timeout=1000 * PATIENCE,
+    )
+    settle(page, PATIENCE)
+
+
+def test_open_upload_move_a_slider_switch_the_target(browser, url, tmp_path):
+    photo = tmp_path / "photo.png"
+    Image.linear_gradient("L").convert("RGB").resize((320, 240)).save(photo)
+    with open_page(browser, address(url), settled=False) as page:
+        finished(page, "Occlusion small 48/48")
+        assert headline(page) == "The model says king penguin, 53 %."
+        swan = overlay(page, "Occlusion small 48/48")
+
+        page.set_input_files("input[type=file]", str(photo))
+        page.get_by_text("320 × 240 pixels").wait_for(timeout=1000 * PATIENCE)
+        finished(page, "Occlusion small 48/48")
+        uploaded = overlay(page, "Occlusion small 48/48")
+        assert uploaded != swan
+
+        slider(page, "small_window").press("ArrowRight")
+        finished(page, "Occlusion small 49/48")
+        assert overlay(page, "Occlusion small 49/48") != uploaded
+
+        before = overlay(page, "Occlusion small 49/48")
+        choose(page, "target", "goose")
+        page.get_by_text("logit of goose").first.wait_for(timeout=1000 * PATIENCE)
+        finished(page, "Occlusion small 49/48")
+        assert overlay(page, "Occlusion small 49/48") != before
+
+
+def test_a_bad_upload_leaves_the_page_as_it_was(browser, url, tmp_path):
+    bad = tmp_path / "text.png"
+    bad.write_text("not a picture")
+    with open_page(browser, address(url), settled=False) as page:
+        finished(page, "Occlusion small 48/48")
+        before = overlay(page, "Occlusion small 48/48")
+        page.set_input_files("input[type=file]", str(bad))
+        alert = page.locator("[data-testid=stAlert]")
+        alert.wait_for(timeout=1000 * PATIENCE)
+        assert "Traceback" not in alert.inner_text()
+        settle(page, PATIENCE)
+        assert overlay(page, "Occlusion small 48/48") == before
+
+
+def test_maps_form_before_they_are_finished(browser, url):
+    with open_page(
+        browser, address(url, sample="penguin", small_window=24, small_stride=5), settled=False
+    ) as page:
+        page.wait_for_function(
+            """() => {
+                const caption = document.querySelector(
+                    '.wil-panel[data-panel="Occlusion small 24/5"] .wil-caption')
+                return caption && /[0-9,]+ of [0-9,]+ passes/.test(caption.innerText)
+            }""",
+            timeout=1000 * PATIENCE,
+        )
+        early = overlay(page, "Occlusion small 24/5")
+        assert page.locator("[data-testid=stProgress]").is_visible()
+        finished(page, "Occlusion small 24/5")
+        assert overlay(page, "Occlusion small 24/5") != early
+        assert page.locator("[data-testid=stProgress]").count() == 0
+
+
+def test_a_slider_moved_while_computing_cancels_and_the_new_map_is_cores(browser, url):
+    with open_page(
+        browser, address(url, sample="gosling", small_window=30, small_stride=4), settled=False
+    ) as page:
+        page.get_by_text(re.compile("of 2,401 passes")).first.wait_for(timeout=1000 * PATIENCE)
+        slider(page, "small_stride").focus()
+        for _ in range(26):  # from 4 to 30: the last one counts
+            page.keyboard.press("ArrowRight")
+        finished(page, "Occlusion small 30/30")
+        shown = overlay(page, "Occlusion small 30/30")
+    assert shown == _drawn_by_core("gosling", 30, 30)
+
+
+def test_the_nearest_class_is_one_click_away(browser, url):
+    with open_page(browser, address(url), settled=False) as page:
+        choose(page, "target", "mute swan")
+        page.get_by_role("button", name="black swan").click(timeout=1000 * PATIENCE)
+        page.get_by_text("logit of black swan").first.wait_for(timeout=1000 * PATIENCE)
+
+
+def test_stop_keeps_what_is_there_and_continue_goes_on(browser, url):
+    with open_page(
+        browser, address(url, sample="spoonbills", small_window=30, small_stride=5), settled=False
+    ) as page:
+        page.get_by_text(re.compile(r"of 1,600 passes")).first.wait_for(timeout=1000 * PATIENCE)
+        page.get_by_role("button", name="Stop", exact=True).click()
+        page.get_by_text("nothing that was computed is lost").wait_for(timeout=1000 * PATIENCE)
+        settle(page, PATIENCE)
+        assert "stopped at" in caption(page, "Occlusion small 30/5")
+        page.get_by_role("button", name="Continue", exact=True).click()
+        finished(page, "Occlusion small 30/5")
+
+
+def test_the_address_opens_the_same_view_elsewhere(browser, url):
+    with open_page(browser, address(url, sample="penguin", sign="positive"), settled=False) as page:
+        choose(page, "target", "goose")
+        page.get_by_text("logit of goose").first.wait_for(timeout=1000 * PATIENCE)
+        finished(page, "Occlusion small 48/48")
+        copied = page.url
+        here = overlay(page, "Occlusion small 48/48")
+    assert "goose" in copied
+    with open_page(browser, copied, settled=False) as page:
+        finished(page, "Occlusion small 48/48")
+        assert overlay(page, "Occlusion small 48/48") == here
+        assert "logit of goose" in caption(page, "Occlusion small 48/48")
+
+
+def test_the_crop_decides(browser, url):
+    with open_page(
+        browser, address(url, sample="kingfisher", tab="Choose the crop"), settled=False
+    ) as page:
+        finished(page, "Occlusion small 48/48")
+        before = headline(page), overlay(page, "Occlusion small 48/48")
+        box = page.locator(".st-key-crop .box")
+        box.focus()
+        for _ in range(5):
+            box.press("Shift+ArrowLeft")
+        page.wait_for_function(
+            "before => document.querySelector('.wil-headline').innerText !== before",
+            arg=before[0],
+            timeout=1000 * PATIENCE,
+        )
+        finished(page, "Occlusion small 48/48")
+        assert overlay(page, "Occlusion small 48/48") != before[1]
+        page.get_by_role("button", name="The model's own crop").click()
+        page.wait_for_function(
+            "before => document.querySelector('.wil-headline').innerText === before",
+            arg=before[0],
+            timeout=1000 * PATIENCE,
+        )
+        settle(page, PATIENCE)
+        assert headline(page) == before[0]
+
+
+def test_cover_it_yourself(browser, url):
+    with open_page(browser, address(url, tab="Cover it yourself"), settled=False) as page:
+        finished(page, "Occlusion small 48/48")
+        canvas = page.locator(".st-key-brush canvas")
+        canvas.scroll_into_view_if_needed()
+        area = canvas.bounding_box()
+        x, y = area["x"] + 0.15 * area["width"], area["y"] + 0.85 * area["height"]
+        page.mouse.move(x, y)
+        page.mouse.down()
+        for step in range(12):
+            page.mouse.move(x + 6 * step, y + 5 * (step % 3))
+        page.mouse.up()
+        after = page.get_by_text(re.compile("^king penguin: "))
+        after.wait_for(timeout=1000 * PATIENCE)
+        assert after.inner_text() != "king penguin: 53 %"
+
+
+def test_compare_slider(browser, url):
+    with open_page(browser, address(url, tab="Compare"), settled=False) as page:
+        finished(page, "Occlusion small 48/48")
+        divider = page.locator(".st-key-compare input[type=range]")
+        divider.wait_for(timeout=1000 * PATIENCE)
+        before = page.locator(".st-key-compare .above").evaluate(
+            "e => getComputedStyle(e).clipPath"
+        )
+        divider.press("Home")
+        after = page.locator(".st-key-compare .above").evaluate("e => getComputedStyle(e).clipPath")
+        assert before != after
+
+
+def test_the_pointer_reads_the_map(browser, url):
+    with open_page(browser, address(url), settled=False) as page:
+        finished(page, "Occlusion small 48/48")
+        picture = page.locator('.wil-panel[data-panel="Occlusion small 48/48"] .wil-photo')
+        area = picture.bounding_box()
+        page.mouse.move(area["x"] + area["width"] * 0.1, area["y"] + area["height"] * 0.9)
+        tip = page.locator(".st-key-inspect .tip")
+        page.wait_for_function("t => t.innerText.includes('logits')", arg=tip.element_handle())
+        assert "covered:" in tip.inner_text()
+
+
+def test_predictions_stay_quick_while_another_computes(browser, url):
+    heavy = address(url, sample="swan_family", small_window=30, small_stride=3)
+    with open_page(browser, address(url), settled=False) as light:
+        finished(light, "Occlusion small 48/48")
+        context = browser.new_context(viewport={"width": 1280, "height": 900})
+        try:
+            busy = context.new_page()
+            busy.goto(heavy)
+            busy.get_by_text(re.compile("of 4,[0-9]+ passes")).first.wait_for(
+                timeout=1000 * PATIENCE
+            )
+            started = time.monotonic()
+            light.get_by_role("button", name="Red panda").click()
+            light.get_by_text("The model says lesser panda").wait_for(timeout=1000 * PATIENCE)
+            waited = time.monotonic() - started
+            light.get_by_text("1 computation before yours").wait_for(timeout=1000 * PATIENCE)
+            print(json.dumps({"prediction beside a survey, seconds": round(waited, 2)}))
+        finally:
+            context.close()  # the tab is closed: its survey stops and the line moves on
+        finished(light, "Occlusion small 48/48")
+
+
+def _drawn_by_core(sample, window, stride):
+    from core.explainer import Explainer, OcclusionSetting
+    from core.picture import picture_from_file
+    from core.rendering import Display, colours, data_uri, scale
+    from core.samples import samples
+    from core.scores import Question
+
+    explainer = Explainer()
+    classifier = explainer.classifier("efficientnet_lite0")
+    picture = picture_from_file(samples()[sample].path)
+    top = classifier.predict(picture.image, top=1)[0]
+    made = explainer.attribution(
+        classifier, picture, OcclusionSetting(window, stride), Question(top.index)
+    )
+    display = Display()
+    return data_uri(colours(made.values, display, scale([made.values], display)))

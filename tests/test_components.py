@@ -1,0 +1,230 @@
+"""What a browser could send to the components: only what they would send themselves counts."""
+
+import base64
+import logging
+import math
+import re
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard import components
+from dashboard.components import message_id, read_box, read_mask
+
+SIZE = (640, 480)
+PHOTO, PICTURE = "photo-id", "picture-id"
+ODD = [None, 0, 7, 1.5, math.nan, True, "", "text", b"bytes", [], [1, 2], {}, {"id": 3}, object()]
+
+
+def box_message(box, **changes):
+    return {"box": box, "photo": PHOTO, "id": "m1", **changes}
+
+
+def mask_message(mask, **changes):
+    text = base64.b64encode(mask).decode() if isinstance(mask, bytes) else mask
+    return {"mask": text, "picture": PICTURE, "id": "m1", **changes}
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ([10, 20, 110, 120], (10.0, 20.0, 110.0, 120.0)),
+        ([10.25, 20.5, 110.26, 120.5], (10.25, 20.5, 110.26, 120.5)),
+        ([160, 0, 640.01, 480], (160.0, 0.0, 640.0, 480.0)),
+        ([-0.01, -0.01, 100, 100], (0.0, 0.0, 100.0, 100.0)),
+        ([0, 0, 16, 16], (0.0, 0.0, 16.0, 16.0)),
+    ],
+)
+def test_a_box_is_read_and_clamped(sent, read):
+    assert read_box(box_message(sent), SIZE, PHOTO) == read
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        *ODD,
+        [1, 2, 3],
+        [0, 0, 100, 100, 100],
+        (0, 0, 100, 100),
+        {"0": 0, "1": 0, "2": 100, "3": 100},
+        ["0", 0, 100, 100],
+        [False, 0, 100, 100],
+        [None, 0, 100, 100],
+        [[0], 0, 100, 100],
+        [math.nan, 0, 100, 100],
+        [0, 0, math.inf, 100],
+        [-math.inf, 0, 100, 100],
+        [0, 0, 10**400, 10**400],
+        [-1, 0, 99, 100],
+        [600, 400, 700, 500],
+        [0, 0, 15, 15],
+        [100, 100, 100, 100],
+        [100, 100, 0, 0],
+        [0, 0, 100, 50],
+    ],
+)
+def test_no_box(box, caplog):
+    with caplog.at_level(logging.INFO):
+        assert read_box(box_message(box), SIZE, PHOTO) is None
+    assert "crop: message from the browser ignored" in caplog.text
+
+
+@pytest.mark.parametrize("message", [*ODD, box_message([0, 0, 99, 99], photo="another")])
+def test_no_message_of_the_crop_box(message):
+    assert read_box(message, SIZE, PHOTO) is None
+
+
+def test_a_photo_smaller_than_the_least_box_can_be_taken_whole():
+    assert read_box(box_message([0, 0, 10, 10]), (10, 12), PHOTO) == (0, 0, 10, 10)
+
+
+@pytest.mark.parametrize("side", [1, 3, 8, 224])
+def test_a_mask_is_read(side):
+    count = -(-side * side // 8)
+    mask = b"\x80" + bytes(count - 1)
+    assert read_mask(mask_message(mask), side, PICTURE) == mask
+
+
+def test_an_empty_mask_is_none(caplog):
+    with caplog.at_level(logging.INFO):
+        assert read_mask(mask_message(bytes(8)), 8, PICTURE) is None
+    assert not caplog.text  # not a mistake
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        *ODD,
+        bytes([1] * 7),
+        bytes([1] * 9),
+        bytes([1] * 10_000_000),
+        "A" * 13,
+        "!" * 12,
+        "é" * 12,
+        "AAAA\nAAAAAA=",
+        "============",
+        "AAAAAAAAAA==",
+        "AAAAAAAAAAAA",
+    ],
+)
+def test_no_mask(mask, caplog):
+    message = {"mask": mask, "picture": PICTURE, "id": "m1"}
+    if isinstance(mask, bytes) and mask != b"bytes":
+        message = mask_message(mask)
+    with caplog.at_level(logging.INFO):
+        assert read_mask(message, 8, PICTURE) is None
+
+
+def test_bits_beyond_the_last_pixel_are_refused():
+    assert read_mask(mask_message(b"\xff\x80"), 3, PICTURE) == b"\xff\x80"
+    assert read_mask(mask_message(b"\xff\xc0"), 3, PICTURE) is None
+
+
+@pytest.mark.parametrize("message", [*ODD, mask_message(b"\xff" * 8, picture="another")])
+def test_no_message_of_the_brush(message):
+    assert read_mask(message, 8, PICTURE) is None
+
+
+@pytest.mark.parametrize("found", [None, 3, "", "x" * 41, ["m1"], {"m1": 1}])
+def test_an_odd_id_is_none(found):
+    assert message_id({"id": found}) is None
+    assert read_box(box_message([0, 0, 99, 99], id=found), SIZE, PHOTO) is None
+    assert read_mask(mask_message(b"\xff" * 8, id=found), 8, PICTURE) is None
+
+
+class Page:
+    """The wrappers on a page of plain dictionaries: what the browser sent, what it is shown."""
+
+    def __init__(self, monkeypatch):
+        self.state, self.data = {}, {}
+        monkeypatch.setattr(components.st, "session_state", self.state)
+        for name in ("_CROP", "_BRUSH"):
+            monkeypatch.setattr(components, name, lambda key, data: self.data.update({key: data}))
+
+    def crop(self, box, photo="data:one"):
+        return components.crop_box(photo, SIZE, box, key="crop", alt="A photo")
+
+    def send_box(self, box, name):
+        photo = self.data["crop"]["photo_id"]
+        self.state["crop"] = {"box": {"box": list(box), "photo": photo, "id": name}}
+
+    def brush(self, picture="data:one"):
+        return components.brush(picture, 8, key="brush", alt="A picture")
+
+    def send_mask(self, mask, name):
+        text = base64.b64encode(mask).decode()
+        picture = self.data["brush"]["picture_id"]
+        self.state["brush"] = {"mask": {"mask": text, "picture": picture, "id": name}}
+
+
+@pytest.fixture
+def page(monkeypatch):
+    return Page(monkeypatch)
+
+
+WHOLE, MOVED, AGAIN = (80.0, 0.0, 560.0, 480.0), (0.0, 0.0, 99.0, 99.0), (5.0, 5.0, 99.0, 99.0)
+
+
+def test_the_box_follows_user_and_caller(page):
+    assert page.crop(WHOLE) is None
+    page.send_box(MOVED, "m1")
+    assert page.crop(WHOLE) == MOVED
+    assert page.data["crop"]["box"] == list(MOVED)
+    assert page.crop(MOVED) == MOVED  # the caller has stored it
+    assert page.crop(WHOLE) is None  # the caller went back: old news
+    assert page.data["crop"]["box"] == list(WHOLE)
+    page.send_box(AGAIN, "m2")
+    assert page.crop(WHOLE) == AGAIN
+
+
+def test_a_box_on_the_photo_before_does_not_count(page):
+    page.crop(WHOLE)
+    page.send_box(MOVED, "m1")
+    assert page.crop(WHOLE, "data:two") is None
+    assert page.data["crop"]["box"] == list(WHOLE)
+
+
+def test_the_mask_stays_until_the_picture_changes(page):
+    mask = b"\x01" + bytes(7)
+    assert page.brush() is None
+    page.send_mask(mask, "m1")
+    assert page.brush() == mask
+    assert page.brush() == mask
+    assert base64.b64decode(page.data["brush"]["mask"]) == mask
+    assert page.brush("data:two") is None
+    assert page.brush() is None  # back again: the component has cleared it too
+    assert page.data["brush"]["mask"] == ""
+    page.send_mask(mask, "m2")
+    assert page.brush() == mask
+
+
+@pytest.mark.parametrize("forged", ODD)
+def test_forged_states_raise_nothing(page, forged):
+    page.crop(WHOLE)
+    page.brush()
+    for state in (forged, {"box": forged, "mask": forged}):
+        page.state.update(crop=state, brush=state)
+        assert page.crop(WHOLE) is None
+        assert page.brush() is None
+
+
+def _script():
+    from dashboard.components import brush, compare, crop_box, inspect
+
+    crop_box("data:,", (64, 64), (0, 0, 32, 32), key="crop", alt="")
+    brush("data:,", 8, key="brush", alt="")
+    compare("data:,", "data:,", key="compare", alt="", label="map")
+    inspect({}, key="inspect")
+
+
+def test_they_mount():
+    page = AppTest.from_function(_script).run()
+    assert not page.exception
+
+
+def test_the_files_ask_for_nothing_outside():
+    files = [*components._FRONTEND.glob("*.js"), *components._FRONTEND.glob("*.css")]
+    assert len(files) >= 8
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        assert not re.search(r"https?:|@import|url\(|fetch\(|innerHTML", text), file.name

@@ -1,0 +1,275 @@
+"""The cached front: nothing twice, everything signed, and the numbers of the core below it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import IntegratedGradients
+
+from core.baselines import baseline_tensor
+from core.errors import ModelError, SettingError
+from core.explainer import (
+    Explainer,
+    IntegratedGradientsSetting,
+    OcclusionSetting,
+)
+from core.gradients import integrated_gradients
+from core.incremental import KeptActivations
+from core.models import Classifier, record
+from core.occlusion import OcclusionSurvey
+from core.picture import picture_from_file
+from core.preprocessing import Box, Preprocessing
+from core.samples import samples
+from core.scores import Question
+from toys import network
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+OCCLUSION = OcclusionSetting(8, 4, "blur")
+GRADIENTS = IntegratedGradientsSetting(20, "black")
+QUESTION = Question(0, 2, "probability")
+
+
+def toy(name="residual", seed=0):
+    """A classifier of four classes that looks at 28 pixels a side."""
+    preprocessing = Preprocessing(32, 28, (0.5,) * 3, (0.25,) * 3, "bilinear")
+    known = replace(
+        record("efficientnet_lite0"),
+        name=f"toy {name} {seed}",
+        preprocessing=preprocessing,
+        class_names=("a", "b", "c", "d"),
+    )
+    return Classifier(known, network(name, seed), torch.device("cpu"), f"{seed:064d}")
+
+
+@pytest.fixture
+def swan():
+    return picture_from_file(samples()["swan"].path)
+
+
+@pytest.fixture
+def penguin():
+    return picture_from_file(samples()["penguin"].path)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """What goes through networks: [windows, points on paths of Integrated Gradients]."""
+    counted, rescore, attribute = [0, 0], KeptActivations.rescore, IntegratedGradients._attribute
+
+    def counting_rescore(self, patches, *places):
+        counted[0] += len(patches)
+        return rescore(self, patches, *places)
+
+    def counting_attribute(self, *args, n_steps, **options):
+        counted[1] += n_steps
+        return attribute(self, *args, n_steps=n_steps, **options)
+
+    monkeypatch.setattr(KeptActivations, "rescore", counting_rescore)
+    monkeypatch.setattr(IntegratedGradients, "_attribute", counting_attribute)
+    return counted
+
+
+def test_models_inputs_and_logits_are_made_once(swan):
+    explainer = Explainer()
+    classifier = explainer.classifier("efficientnet_lite0", "cpu")
+    assert explainer.classifier("efficientnet_lite0", "cpu") is classifier
+    inputs = explainer.inputs(classifier, swan)
+    assert explainer.inputs(classifier, swan) is inputs
+    torch.testing.assert_close(inputs, classifier.preprocess(swan.image))
+    logits = explainer.logits(classifier, swan)
+    assert explainer.logits(classifier, swan) is logits
+    best = classifier.ranking(logits)[0]
+    assert (best.name, best.probability) == ("king penguin", pytest.approx(0.528, abs=0.01))
+
+
+def test_errors_pass_through():
+    with pytest.raises(ModelError):
+        Explainer().classifier("alexnet")
+    with pytest.raises(SettingError):
+        Explainer().classifier("efficientnet_lite0", "abacus")
+
+
+@pytest.mark.parametrize(
+    ("setting", "total"), [(OCCLUSION, 36), (GRADIENTS, 20)], ids=["occlusion", "gradients"]
+)
+def test_steps_go_to_the_end_and_the_second_time_there_is_one(swan, passes, setting, total):
+    explainer, classifier = Explainer(), toy()
+    steps = list(explainer.steps(classifier, swan, setting, QUESTION))
+    assert steps[-1].done == steps[-1].total == total
+    assert all(step.total == total for step in steps)
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert sum(passes) == total
+    final = steps[-1].snapshot()
+    assert steps[-1].snapshot() is final
+    (again,) = explainer.steps(classifier, swan, setting, QUESTION)
+    assert again.done == again.total
+    assert again.snapshot() is final
+    assert explainer.attribution(classifier, swan, setting, QUESTION) is final
+    assert sum(passes) == total
+
+
+@pytest.mark.parametrize("setting", [OCCLUSION, GRADIENTS], ids=["occlusion", "gradients"])
+def test_every_snapshot_is_signed(swan, setting):
+    explainer, classifier = Explainer(), toy()
+    for step in explainer.steps(classifier, swan, setting, QUESTION):
+        made = step.snapshot()
+        assert made.question == QUESTION
+        assert made.values.shape == (28, 28)
+        assert np.isfinite(made.values).all()
+        assert (made.provenance.model, made.provenance.device) == ("toy residual 0", "cpu")
+        assert made.provenance.weights_sha256 == classifier.weights_sha256
+        assert made.provenance.image_sha256 == swan.sha256
+        assert made.provenance.region is None
+    if setting is OCCLUSION:
+        assert dict(made.parameters) == {"window": 8, "stride": 4, "baseline": "blur"}
+    else:
+        assert dict(made.parameters) == {"steps": 20, "baseline": "black"}
+
+
+def test_equal_to_the_core_called_directly(swan):
+    explainer, classifier = Explainer(), toy()
+    inputs = classifier.preprocess(swan.image)
+    preprocessing = classifier.record.preprocessing
+    made = explainer.attribution(classifier, swan, OCCLUSION, QUESTION)
+    blur = baseline_tensor("blur", preprocessing, swan.image)
+    survey = OcclusionSurvey(classifier.module, inputs, window=8, stride=4, baseline=blur).run()
+    expected = survey.attribution(0, contrast=2, score="probability").numpy()
+    np.testing.assert_allclose(made.values, expected, atol=1e-6)
+
+    made = explainer.attribution(classifier, swan, GRADIENTS, QUESTION)
+    black = baseline_tensor("black", preprocessing, swan.image)
+    expected = integrated_gradients(
+        classifier.module, inputs, target=0, contrast=2, score="probability", steps=20,
+        baseline=black,
+    )  # fmt: skip
+    np.testing.assert_allclose(made.values, expected.values, atol=1e-6)
+    assert made.gap == pytest.approx(expected.gap, abs=1e-7)
+
+
+def test_another_question_costs_no_window(swan, passes):
+    explainer, classifier = Explainer(), toy()
+    first = explainer.attribution(classifier, swan, OCCLUSION, Question(0))
+    second = explainer.attribution(classifier, swan, OCCLUSION, Question(1))
+    assert passes == [36, 0]
+    assert not np.allclose(first.values, second.values)
+    both = explainer.attribution(classifier, swan, OCCLUSION, Question(0, 1))
+    np.testing.assert_allclose(both.values, first.values - second.values, atol=1e-5)
+    assert passes == [36, 0]
+
+
+def test_what_differs_is_computed(swan, penguin, passes):
+    explainer = Explainer()
+    base = (toy(), swan, OCCLUSION, Question(0))
+    others = [
+        (toy(seed=1), *base[1:]),
+        (base[0], penguin, *base[2:]),
+        (base[0], swan.cropped(Box(0, 0, 300, 300)), *base[2:]),
+        (*base[:2], replace(OCCLUSION, baseline="white"), base[3]),
+        (*base[:2], replace(OCCLUSION, window=9), base[3]),
+    ]
+    found = [explainer.attribution(*base).values]
+    for other in others:
+        before = passes[0]
+        found.append(explainer.attribution(*other).values)
+        assert passes[0] > before
+    assert len({values.tobytes() for values in found}) == len(found)
+    before = list(passes)
+    for arguments in (base, *others):
+        explainer.attribution(*arguments)
+    assert passes == before
+
+
+def test_a_map_that_was_given_up_goes_on_where_it_was(swan, passes):
+    explainer, classifier = Explainer(), toy()
+    setting = OcclusionSetting(6, 1)
+    steps = explainer.steps(classifier, swan, setting, QUESTION)
+    next(steps)
+    next(steps)
+    steps.close()
+    visited = passes[0]
+    survey = explainer.survey(classifier, swan, setting)
+    assert 0 < visited == survey.known.sum() < survey.grid.count
+    explainer.attribution(classifier, swan, setting, QUESTION)
+    assert passes[0] == survey.grid.count
+
+
+def test_a_region_is_what_the_model_sees(swan):
+    explainer, classifier = Explainer(), toy()
+    part = swan.cropped(Box(100, 50, 300, 250))
+    expected = classifier.record.preprocessing.tensor(swan.image.crop((100, 50, 300, 250)), None)
+    seen = explainer.inputs(classifier, part)
+    assert seen.shape == expected.shape
+    assert not torch.equal(seen, explainer.inputs(classifier, swan))
+    made = explainer.attribution(classifier, part, OCCLUSION, QUESTION)
+    assert tuple(made.provenance.region) == (100, 50, 300, 250)
+
+
+def test_forecasts(swan):
+    explainer, classifier = Explainer(), toy()
+    for setting, total in ((OCCLUSION, 36), (GRADIENTS, 20)):
+        forecast = explainer.forecast(classifier, swan, setting, Question(0))
+        assert (forecast.passes, forecast.seconds) == (total, None)
+        explainer.attribution(classifier, swan, setting, Question(0))
+        forecast = explainer.forecast(classifier, swan, setting, Question(0))
+        assert (forecast.passes, forecast.seconds) == (0, 0.0)
+    # The windows are known, whatever is asked of them; half of a finer grid's are not.
+    assert explainer.forecast(classifier, swan, OCCLUSION, Question(1)).passes == 0
+    finer = explainer.forecast(classifier, swan, replace(OCCLUSION, stride=2), Question(0))
+    assert finer.passes == 11 * 11 - 36
+    assert finer.seconds > 0
+
+
+def test_what_the_model_says_with_a_part_covered(swan):
+    explainer, classifier = Explainer(), toy()
+    mask = np.zeros((28, 28), dtype=bool)
+    assert torch.equal(
+        explainer.covered(classifier, swan, mask, "white"), explainer.logits(classifier, swan)
+    )
+    mask[5:12, 3:20] = True
+    inputs = explainer.inputs(classifier, swan).clone()
+    inputs[..., 5:12, 3:20] = 2.0  # white, less the mean of a half, in units of a quarter
+    with torch.no_grad():
+        expected = classifier.module(inputs)[0]
+    torch.testing.assert_close(explainer.covered(classifier, swan, mask, "white"), expected)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        OcclusionSetting(0, 1),
+        OcclusionSetting(29, 1),
+        OcclusionSetting(8, 9),
+        OcclusionSetting(8, 4, "pink"),
+        IntegratedGradientsSetting(0),
+        IntegratedGradientsSetting(1001),
+        IntegratedGradientsSetting(5, "pink"),
+    ],
+    ids=str,
+)
+def test_settings_out_of_range(swan, setting):
+    explainer, classifier = Explainer(), toy()
+    with pytest.raises(SettingError, match=r"^[A-Z][^\n]*\.$"):
+        explainer.attribution(classifier, swan, setting, Question(0))
+    with pytest.raises(SettingError, match=r"^[A-Z][^\n]*\.$"):
+        explainer.forecast(classifier, swan, setting, Question(0))
+
+
+def test_several_threads_get_what_one_would_get(swan, penguin):
+    shared, classifiers = Explainer(), [toy(), toy("concatenated", 3)]
+    arguments = [
+        (classifier, picture, setting, Question(target))
+        for target in (0, 1)
+        for setting in (OCCLUSION, replace(OCCLUSION, stride=8), GRADIENTS)
+        for picture in (swan, penguin)
+        for classifier in classifiers
+    ]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda a: shared.attribution(*a), arguments * 2))
+    alone = Explainer()
+    for made, asked in zip(found, arguments * 2, strict=True):
+        expected = alone.attribution(*asked)
+        np.testing.assert_allclose(made.values, expected.values, atol=1e-5)
+        assert made.provenance == expected.provenance

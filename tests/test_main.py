@@ -1,0 +1,286 @@
+"""The command line, in process and once as a process, with the real model."""
+
+import functools
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from core import __main__ as command_line
+from core import models
+from core.__main__ import main
+from core.errors import SettingError
+from core.explainer import Explainer
+from core.panel import DPI
+from core.weights import Progress
+
+ROOT = Path(__file__).resolve().parent.parent
+SWAN = ROOT / "sample_images" / "swan.jpg"
+KING_PENGUIN, GOOSE = 145, 99
+COARSE = ("--method", "occlusion", "--window", "112", "--stride", "80")  # 9 windows
+QUICK = ("--method", "ig", "--steps", "2")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def load_once():
+    """Each command loads its model; the tests share it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "load", functools.cache(models.load))
+        yield
+
+
+@pytest.fixture
+def run(capsys):
+    """Runs a command on the CPU: gives exit code, lines of stdout, text of stderr."""
+
+    def call(*arguments):
+        cpu = () if arguments[0] == "models" else ("--device", "cpu")
+        code = main([*map(str, arguments), *cpu])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err
+
+    return call
+
+
+def record_in(folder, name):
+    return json.loads((folder / f"{name}.json").read_text("utf-8"))
+
+
+def test_predict_prints_an_aligned_table(run):
+    code, lines, err = run("predict", SWAN, "--top", 3)
+    assert (code, err) == (0, "")
+    assert lines[0] == "EfficientNet-Lite0 on cpu"
+    assert lines[1].split() == ["rank", "class", "name", "probability", "logit"]
+    assert lines[2].split() == ["1", "145", "king", "penguin", "52.8", "%", "8.068"]
+    assert lines[3].split()[:3] == ["2", "99", "goose"]
+    assert len(lines) == 5
+    assert len({len(line) for line in lines[1:]}) == 1
+    assert lines[1].index("name") == lines[2].index("king") == lines[3].index("goose")
+
+
+def test_predict_as_a_process():
+    found = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "core", "predict", str(SWAN), "--top", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert "king penguin" in found.stdout
+    assert "52.8 %" in found.stdout
+    assert found.stderr == ""
+
+
+def test_explain_occlusion_writes_scores_map_picture_and_record(run, tmp_path):
+    code, lines, err = run("explain", SWAN, *COARSE, "--out", tmp_path / "new" / "maps")
+    folder = tmp_path / "new" / "maps"
+    assert (code, err) == (0, "")
+    names = ["swan_occlusion.json", "swan_occlusion.npz", "swan_occlusion.png"]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    assert lines[0].startswith("EfficientNet-Lite0 says king penguin, 53 %. ")
+    assert lines[1].startswith("Wrote ")
+    assert all(str(folder / name) in lines[1] for name in names)
+
+    arrays = np.load(folder / "swan_occlusion.npz")
+    assert sorted(arrays) == ["clean", "corners", "scores", "values"]
+    shapes = {name: (arrays[name].dtype.name, arrays[name].shape) for name in arrays}
+    assert shapes == {
+        "values": ("float32", (224, 224)),
+        "scores": ("float32", (9, 1000)),
+        "corners": ("int64", (9, 2)),
+        "clean": ("float32", (1000,)),
+    }
+    total, count = np.zeros((224, 224)), np.zeros((224, 224))
+    for (top, left), logits in zip(arrays["corners"], arrays["scores"], strict=True):
+        window = np.s_[top : top + 112, left : left + 112]
+        total[window] += arrays["clean"][KING_PENGUIN] - logits[KING_PENGUIN]
+        count[window] += 1
+    np.testing.assert_allclose(arrays["values"], total / count, atol=1e-5)
+
+    record = record_in(folder, "swan_occlusion")
+    assert record["image"] == "swan.jpg"
+    assert record["method"] == "occlusion"
+    assert (record["target"], record["target_name"]) == (KING_PENGUIN, "king penguin")
+    assert record["contrast"] is record["contrast_name"] is None
+    assert record["parameters"] == {"window": 112, "stride": 80, "baseline": "grey"}
+    assert record["forward_passes"] == 9
+    assert record["units"] == "logits"
+    assert record["provenance"]["model"] == "efficientnet_lite0"
+    assert [score["index"] for score in record["top"]][:2] == [KING_PENGUIN, GOOSE]
+    assert record["top"][0]["probability"] == pytest.approx(0.528, abs=0.002)
+    assert record["notes"] == [lines[0].split(" %. ", 1)[1]]
+
+    with Image.open(folder / "swan_occlusion.png") as picture:
+        assert picture.mode == "RGB"
+        assert picture.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
+        assert picture.width > 1400
+
+
+def test_explain_ig_with_a_contrast(run, tmp_path):
+    question = ("--target", "GOOSE", "--contrast", "145", "--score", "probability")
+    code, lines, _ = run("explain", SWAN, *QUICK, *question, "--out", tmp_path)
+    assert code == 0
+    assert "The map goes from −" in lines[0]
+    assert lines[0].endswith(" probability.")
+    record = record_in(tmp_path, "swan_ig")
+    assert (record["target_name"], record["contrast_name"]) == ("goose", "king penguin")
+    assert record["kind"] == "probability"
+    assert record["parameters"] == {"steps": 2, "baseline": "grey"}
+    arrays = np.load(tmp_path / "swan_ig.npz")
+    assert list(arrays) == ["values"]
+    assert arrays["values"].dtype == np.float32
+    assert arrays["values"].shape == (224, 224)
+    # Completeness, but for the gap that the record states: the score is 0.138 - 0.528 at the end.
+    start = arrays["values"].sum() - record["completeness_gap"]
+    assert abs((0.138 - 0.528) - start) < 0.05
+
+
+def test_captum_gives_the_same_map_and_no_scores(run, tmp_path):
+    assert run("explain", SWAN, *COARSE, "--out", tmp_path / "a")[0] == 0
+    options = ("--engine", "captum", "--out", tmp_path / "b")
+    assert run("explain", SWAN, *COARSE, *options)[0] == 0
+    ours, captum = (np.load(tmp_path / side / "swan_occlusion.npz") for side in "ab")
+    assert list(captum) == ["values"]
+    np.testing.assert_allclose(captum["values"], ours["values"], atol=1e-4)
+    first, second = (record_in(tmp_path / side, "swan_occlusion") for side in "ab")
+    assert second["parameters"] == {**first["parameters"], "engine": "captum"}
+    assert second["provenance"] == first["provenance"]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--method", "occlusion", "--window", 300], "Window height: 300 pixels"),
+        (["--method", "occlusion", "--window", 0], "Window height: 0 pixels"),
+        (["--method", "occlusion", "--stride", 16], "choose between 1 and 15"),
+        (["--method", "ig", "--steps", 0], "choose between 1 and 1000"),
+        (["--method", "ig", "--window", 15], "--window belongs to --method occlusion"),
+        (["--method", "ig", "--engine", "captum"], "--engine belongs to --method occlusion"),
+        (["--method", "occlusion", "--steps", 9], "--steps belongs to --method ig"),
+        ([*QUICK, "--target", "mute swan"], "nearest: black swan, goose"),
+        ([*QUICK, "--target", "1000"], 'no class "1000"'),
+        ([*QUICK, "--contrast", "king penguin"], "same class"),
+        ([*QUICK, "--model", "resnet19"], 'no model "resnet19": choose one of'),
+    ],
+)
+def test_bad_settings_end_in_one_sentence(run, tmp_path, options, sentence):
+    code, lines, err = run("explain", SWAN, *options, "--out", tmp_path / "maps")
+    assert (code, lines) == (2, [])
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "maps").exists()
+
+
+def test_bad_files_end_in_one_sentence(run, tmp_path):
+    text = tmp_path / "text.png"
+    text.write_text("no picture")
+    for path, sentence in ((text, "not a picture"), (tmp_path / "gone.jpg", "cannot be read")):
+        code, lines, err = run("predict", path)
+        assert (code, lines) == (2, [])
+        assert sentence in err
+        assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("top", [0, 1001])
+def test_top_out_of_range(run, top):
+    code, lines, err = run("predict", SWAN, "--top", top)
+    assert (code, lines) == (2, [])
+    assert "between 1 and 1000" in err
+
+
+def test_a_folder_that_cannot_be_written_to(run, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    code, lines, err = run("explain", SWAN, *QUICK, "--out", tmp_path / "file")
+    assert (code, lines) == (2, [])
+    assert "choose another folder" in err
+
+
+def test_files_appear_all_or_none(tmp_path):
+    (tmp_path / "a").write_text("old")
+    with pytest.raises(SettingError, match="cannot be written"):
+        command_line._write(tmp_path, {"a": b"new", "missing/b": b""})
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+    command_line._write(tmp_path, {"a": b"new"})
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_text() == "new"
+
+
+def test_what_was_changed_on_opening_is_said_and_recorded(run, tmp_path):
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    code, _, err = run("explain", tmp_path / "moving.gif", *QUICK, "--out", tmp_path)
+    assert code == 0
+    assert err == "The file is animated; the first of 2 frames is shown.\n"
+    assert record_in(tmp_path, "moving_ig")["notes"][0] == err.strip()
+
+
+def test_compare_says_equal(run):
+    code, lines, err = run("compare", SWAN, "--window", 112, "--stride", 112)
+    assert (code, err) == (0, "")
+    text = "\n".join(lines)
+    assert "EfficientNet-Lite0 on cpu" in lines[0]
+    assert [line.split()[0] for line in lines[2:4]] == ["incremental", "captum"]
+    assert [line.split()[2] for line in lines[2:4]] == ["4", "4"]
+    assert "times as long" in text
+    assert "% of those of dense passes" in text
+    assert "logits, equal (limit 1e-04)" in lines[-1]
+
+
+def test_compare_says_when_the_maps_differ(run, monkeypatch):
+    honest = command_line.captum_occlusion
+
+    def wrong(*arguments, **options):
+        found = honest(*arguments, **options)
+        return replace(found, values=found.values + 2e-4)
+
+    monkeypatch.setattr(command_line, "captum_occlusion", wrong)
+    code, lines, _ = run("compare", SWAN, "--window", 112, "--stride", 112)
+    assert code == 1
+    assert "2.0e-04 logits, not equal" in lines[-1]
+
+
+def test_models_lists_the_registry(run):
+    code, lines, err = run("models")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in lines[1:]] == list(models.registry())
+    assert lines[1].split() == [
+        "efficientnet_lite0",
+        "EfficientNet-Lite0",
+        *("75.1", "%", "19", "MB", "Apache-2.0", "yes", "default"),
+    ]
+    assert sum("default" in line for line in lines) == 1
+    for line, record in zip(lines[1:], models.registry().values(), strict=True):
+        assert ("yes" in line.split()) == record.weights.present
+
+
+def test_progress_is_one_line_on_a_terminal(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(models, "download", lambda _: iter([Progress(12_000_000, 45_000_000)]))
+    _, _, err = run("explain", SWAN, *COARSE, "--out", tmp_path)
+    assert "Downloading efficientnet_lite0: 12 of 45 MB" in err
+    assert "9 of 9 passes" in err
+    assert "\n" not in err
+    assert err.endswith("\r\x1b[K")
+
+
+def test_an_interrupt_is_quiet(run, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Explainer, "steps", interrupted)
+    assert run("explain", SWAN, *QUICK, "--out", tmp_path) == (130, [], "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["explain", "a.jpg", "--out", "."], ["paint"]])
+def test_a_wrong_call_gets_the_parsers_own_message(arguments, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    assert "usage: python -m core" in capsys.readouterr().err
