@@ -18,6 +18,6 @@ def network(name: str) -> tuple[nn.Module, Tensor]:
     module = torchvision.models.get_model(name, weights=None).eval()
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):  # untrained statistics would make folding trivial
-            nn.init.uniform_(part.running_var, 0.5, 1.5)
-            nn.init.normal_(part.running_mean, std=0.1)
+            part.get_buffer("running_var").uniform_(0.5, 1.5)
+            part.get_buffer("running_mean").normal_(std=0.1)
     return module.requires_grad_(False), inputs

@@ -1,10 +1,10 @@
 """Occlusion beside Captum's: ``python -m benchmarks.occlusion [MODEL ...]``.
 
-For each model and setting, Captum at several ``perturbations_per_eval`` and the survey run in turn,
-several times; a ratio is taken within each turn, so that a busy machine slows both sides, and the
-median is printed. Captum's cost does not depend on where a window lies, so each of its runs is broken
-off after some batches; the survey always runs whole. Every model runs in a process of its own, where
-the peak memory of the survey is read before Captum runs.
+For each model and setting, Captum at several ``perturbations_per_eval`` and the survey run in
+turn, several times; a ratio is taken within each turn, so that a busy machine slows both sides, and
+the median is printed. Captum's cost does not depend on where a window lies, so each of its runs is
+broken off after some batches; the survey always runs whole. Every model has a process of its own,
+where the peak memory of the survey is read before Captum runs.
 """
 
 import argparse
@@ -116,6 +116,7 @@ def _captum_seconds(
 ) -> float:
     """Seconds per window of Captum's Occlusion, over its first windows."""
     timed = 0
+    started = time.perf_counter()
 
     def forward(images: Tensor) -> Tensor:
         nonlocal timed, started
@@ -127,7 +128,6 @@ def _captum_seconds(
         timed += len(images) if timed else 1
         return scores
 
-    started = time.perf_counter()
     try:
         with torch.no_grad():
             Occlusion(forward).attribute(

@@ -19,3 +19,7 @@ class SettingError(UserError):
 
 class ModelError(UserError):
     """A model is unknown, or its weights cannot be had (no network, damaged file)."""
+
+
+class ResourceError(UserError):
+    """This machine cannot do what was asked: not even the smallest batch fits into memory."""

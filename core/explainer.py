@@ -117,7 +117,7 @@ class Explainer:
                 self.inputs(classifier, picture),
                 window=setting.window,
                 stride=setting.stride,
-                baseline=self._baseline(classifier, picture, setting.baseline),
+                baseline=self.baseline(classifier, picture, setting.baseline),
             ),
         )
 
@@ -137,13 +137,7 @@ class Explainer:
         if known is not None:
             yield Step(1, 1, partial(_same, known))
             return
-        provenance = Provenance(
-            classifier.record.name,
-            classifier.weights_sha256,
-            picture.sha256,
-            str(classifier.device),
-            picture.region,
-        )
+        provenance = provenance_of(classifier, picture)
         if isinstance(setting, OcclusionSetting):
             steps = occlusion_steps(self.survey(classifier, picture, setting), question)
         else:
@@ -152,7 +146,7 @@ class Explainer:
                 self.inputs(classifier, picture),
                 question,
                 setting.steps,
-                self._baseline(classifier, picture, setting.baseline),
+                self.baseline(classifier, picture, setting.baseline),
             )
         with closing(self._timed(steps, _kind(classifier, setting))) as timed:
             for step in timed:
@@ -193,7 +187,7 @@ class Explainer:
         """
         inputs = self.inputs(classifier, picture)
         chosen = torch.from_numpy(mask).to(inputs.device)
-        cover = self._baseline(classifier, picture, baseline)
+        cover = self.baseline(classifier, picture, baseline)
         return classifier.logits(torch.where(chosen, cover, inputs))[0]
 
     def attribution(
@@ -216,7 +210,8 @@ class Explainer:
                 yield step
                 before, started = step.done, time.perf_counter()
 
-    def _baseline(self, classifier: Classifier, picture: Picture, name: BaselineName) -> Tensor:
+    def baseline(self, classifier: Classifier, picture: Picture, name: BaselineName) -> Tensor:
+        """A named baseline for a picture, float32 (1, 3, H, W) on the model's device."""
         preprocessing = classifier.record.preprocessing
         baseline = baseline_tensor(name, preprocessing, picture.image, picture.region)
         return baseline.to(classifier.device)
@@ -229,6 +224,17 @@ def _kind(classifier: Classifier, setting: Setting) -> Hashable:
 
 def _same(attribution: Attribution) -> Attribution:
     return attribution
+
+
+def provenance_of(classifier: Classifier, picture: Picture) -> Provenance:
+    """Which model and picture a map belongs to."""
+    return Provenance(
+        classifier.record.name,
+        classifier.weights_sha256,
+        picture.sha256,
+        str(classifier.device),
+        picture.region,
+    )
 
 
 def _identity(classifier: Classifier) -> tuple[str, str, str]:

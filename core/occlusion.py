@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from core.attribution import Attribution, Step
 from core.checks import baseline_like, check_inputs
-from core.errors import ModelError, SettingError
+from core.errors import ModelError, ResourceError, SettingError
 from core.incremental import KeptActivations
 from core.memory import KnownScores, digest, memory
 from core.preview import interpolate, legs
@@ -127,7 +127,7 @@ class OcclusionSurvey:
 
         Raises:
             ModelError: the network gave scores that are not finite.
-            MemoryError: not even one window fits into memory.
+            ResourceError: not even one window fits into memory.
         """
         corners = self.grid.corners
         known = self.known
@@ -183,15 +183,16 @@ class OcclusionSurvey:
         return sorted(found, key=lambda flip: flip.before - flip.probability)
 
     def multiply_adds_share(self) -> float:
-        """Multiply-adds of the whole survey, as a share of what dense passes would take."""
-        tops, lefts = self._shifted(self.grid.corners).T
+        """Multiply-adds of the whole survey, as a share of what dense passes take; 1 if dense."""
+        if self.fallback is not None:
+            return 1.0
+        corners = self._shifted(self.grid.corners)
         kept = self._activations()
         done = sum(
-            kept.multiply_adds(*self.grid.window, tops[group].tolist(), lefts[group].tolist())
-            for group in kept.groups(
-                *self.grid.window, tops.tolist(), lefts.tolist(), self._batch_size
-            )
+            kept.multiply_adds(*self.grid.window, *corners[group].T.tolist())
+            for group in self._batches(np.arange(self.grid.count))
         )
+        self._kept = None
         return done / (kept.dense_multiply_adds * self.grid.count)
 
     def _first_look(self) -> tuple[tuple[int, int], Tensor]:
@@ -221,8 +222,9 @@ class OcclusionSurvey:
                 if not _out_of_memory(error):
                     raise
                 if self._batch_size == 1:
-                    raise MemoryError(
-                        "Not even one window fits into memory: choose a smaller model."
+                    raise ResourceError(
+                        "Not even one window fits into memory: choose a smaller model, or close "
+                        "other programs."
                     ) from error
                 self._batch_size //= 2
                 _log.info("out of memory; going on with batches of %d", self._batch_size)

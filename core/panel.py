@@ -13,6 +13,7 @@ from PIL import Image
 from core.attribution import Attribution
 from core.baselines import TITLES
 from core.rendering import Display, backdrop, colours, scale
+from core.story import number
 
 DPI = 200
 
@@ -62,11 +63,11 @@ def panel(
 
     sheet.text(_MARGIN, 0.42, title, _LARGE)
     sheet.text(_MARGIN, _TOP - 0.09, "What the model sees", _MIDDLE, _QUIET)
-    sheet.image(_MARGIN, _TOP, tall, np.asarray(picture.convert("RGB")), "bicubic")
+    sheet.image(_MARGIN, _TOP, tall, np.asarray(picture.convert("RGB")), "catrom")
     sheet.text(_MARGIN, under + 0.17, f"{columns} × {rows} pixels", _SMALL, _QUIET)
 
     sheet.text(right, _TOP - 0.09, heading(attribution), _MIDDLE, _QUIET)
-    sheet.image(right, _TOP, tall, np.asarray(backdrop(picture).convert("RGB")), "bicubic")
+    sheet.image(right, _TOP, tall, np.asarray(backdrop(picture).convert("RGB")), "catrom")
     sheet.image(right, _TOP, tall, colours(attribution.values, display, ends), "nearest")
     ramp = np.linspace(*ends, 256)[None]
     sheet.image(right, under + 0.1, 0.09, colours(ramp, display, ends), "nearest")
@@ -112,13 +113,6 @@ def caption(attribution: Attribution, class_names: tuple[str, ...], display: Dis
     made.append(f"{attribution.forward_passes:,} forward passes{engine}")
     made.append(f"{attribution.seconds:.1f} s")
     return [reading, " · ".join(made)]
-
-
-def number(value: float) -> str:
-    """A number with two or three telling digits and a true minus sign."""
-    size = abs(value)
-    digits = 1 if size >= 10 else 2 if size >= 0.1 else 3 if size >= 0.01 else 5
-    return f"{value:.{digits}f}".replace("-", "−") if size else "0"
 
 
 def _numbers(

@@ -14,6 +14,13 @@ def percent(probability: float) -> str:
     return f"{share:.1f} %" if share < 1 or share > 99 else f"{share:.0f} %"
 
 
+def number(value: float) -> str:
+    """A number with two or three telling digits and a true minus sign."""
+    size = abs(value)
+    digits = 1 if size >= 10 else 2 if size >= 0.1 else 3 if size >= 0.01 else 5
+    return f"{value:.{digits}f}".replace("-", "−") if size else "0"
+
+
 def expectation(expected: str, top: ClassScore, class_names: tuple[str, ...]) -> str | None:
     """What to say when a person would call the picture something else; None if the model agrees."""
     found = search(class_names, expected)

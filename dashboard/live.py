@@ -85,7 +85,7 @@ def _guarded(job: Job, progress: DeltaGenerator) -> bool:
     try:
         with closing(job.steps):
             _run(job, progress)
-    except (UserError, MemoryError) as error:
+    except UserError as error:
         _log.info("%s: no map", job.name, exc_info=error)
         job.fail(str(error))
     except Exception:  # noqa: BLE001 - no traceback reaches the page, and the other maps go on

@@ -15,7 +15,7 @@ from core.preprocessing import Box
 from core.readout import Readout, packed
 from core.rendering import Display, backdrop, colour_bar, colours, data_uri, scale
 from core.scores import UNITS, Question, ScoreKind
-from core.story import percent
+from core.story import number, percent
 from dashboard.panels import Outline, Panel, ScaleBar
 
 _PHOTO_SIDE = 640  # pixels; what a panel can show on a large screen
@@ -121,7 +121,7 @@ def _map_panel(
     low, high = ends
     names = scene.classifier.class_names
     unit, factor = _unit(attribution.score)
-    ticks = [_number(factor * end) for end in ends]
+    ticks = [number(factor * end) for end in ends]
     if low < 0 < high:
         ticks.insert(1, "0")
     whole = look.whole_photo
@@ -149,7 +149,7 @@ def caption(attribution: Attribution, class_names: tuple[str, ...]) -> str:
     else:
         parts.append(f"{settings['steps']} steps")
         if attribution.gap is not None:
-            parts.append(f"sum is off by {_number(factor * attribution.gap)} {unit}")
+            parts.append(f"sum is off by {number(factor * attribution.gap)} {unit}")
     parts.append(f"baseline {TITLES[settings['baseline']]}")
     parts.append(f"{attribution.forward_passes:,} passes, {attribution.seconds:.1f} s")
     return " · ".join(parts)
@@ -227,13 +227,6 @@ def _backdrop_uri(scene: Scene, whole: bool) -> str:
 def _unit(kind: ScoreKind) -> tuple[str, float]:
     """The unit people read, and what to multiply by: probabilities are read in points."""
     return ("points", 100.0) if kind == "probability" else (UNITS[kind], 1.0)
-
-
-def _number(value: float) -> str:
-    """A number with a sensible number of digits and a true minus sign."""
-    size = abs(value)
-    digits = 1 if size >= 10 else 2 if size >= 0.1 else 3 if size >= 0.001 or size == 0 else 5
-    return f"{value:.{digits}f}".replace("-", "−")
 
 
 def _centred(share: float) -> Outline:

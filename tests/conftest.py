@@ -1,5 +1,7 @@
 """What all tests share: memories that one test leaves to no other."""
 
+import threading
+
 import pytest
 
 
@@ -22,3 +24,23 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+class PatientLock:
+    """A lock that gives up instead of waiting for ever."""
+
+    def __init__(self, seconds):
+        self.seconds, self.lock = seconds, threading.Lock()
+
+    def __enter__(self):
+        if not self.lock.acquire(timeout=self.seconds):
+            raise TimeoutError("a thread waits for a turn that never comes")
+
+    def __exit__(self, *_):
+        self.lock.release()
+
+
+@pytest.fixture
+def no_deadlock(monkeypatch):
+    """Where two surveys would wait for each other for ever, the test fails instead of hanging."""
+    monkeypatch.setattr("core.occlusion.turn", PatientLock(20))

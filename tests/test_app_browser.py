@@ -50,7 +50,7 @@ def headline(page):
 
 
 def slider(page, key):
-    return page.locator(f".st-key-{key} [role=slider]")
+    return page.locator(f".st-key-{key} input[type=range]")
 
 
 def choose(page, key, text):

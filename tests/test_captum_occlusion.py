@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from toys import Sums, network, picture
 
 from core.captum_occlusion import captum_occlusion
 from core.errors import ModelError, SettingError
 from core.occlusion import OcclusionSurvey
 from core.scores import Question
-from toys import Sums, network, picture
 
 
 def silent(done, total):

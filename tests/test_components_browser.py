@@ -46,6 +46,7 @@ state["runs"] = state.get("runs", 0) + 1
 state.setdefault("box", (160.0, 80.0, 480.0, 400.0))
 colour = st.radio("Photo", ["olive", "teal"], horizontal=True)
 st.button("Original crop", on_click=back)
+hovering = st.toggle("Hover", True)
 left, middle, right = st.columns(3)
 with left:
     photo = address(colour, (640, 480))
@@ -70,25 +71,26 @@ for progress in ("half", "whole"):
     place.html(panels_html(panels).replace("</h4>", f" {progress}</h4>"))
 values = np.arange(12) - 4.5
 values[11] = np.nan
-inspect(
-    {
-        "Occlusion": {
-            "values": encoded(values, "<f4"),
-            "rows": [0, 20, 40, 64],
-            "columns": [0, 16, 32, 48, 64],
-            "units": "logits",
-            "notes": encoded(np.arange(12) % 2, "<u2"),
-            "words": ["covered: goose 28 %", "<b>no change</b>"],
+if hovering:
+    inspect(
+        {
+            "Occlusion": {
+                "values": encoded(values, "<f4"),
+                "rows": [0, 20, 40, 64],
+                "columns": [0, 16, 32, 48, 64],
+                "units": "logits",
+                "notes": encoded(np.arange(12) % 2, "<u2"),
+                "words": ["covered: goose 28 %", "<b>no change</b>"],
+            },
+            "Integrated Gradients": {
+                "values": encoded(np.full((64, 64), 0.0123), "<f4"),
+                "rows": list(range(65)),
+                "columns": list(range(65)),
+                "units": "logits",
+            },
         },
-        "Integrated Gradients": {
-            "values": encoded(np.full((64, 64), 0.0123), "<f4"),
-            "rows": list(range(65)),
-            "columns": list(range(65)),
-            "units": "logits",
-        },
-    },
-    key="inspect",
-)
+        key="inspect",
+    )
 """
 
 
@@ -195,6 +197,20 @@ def test_crop_follows_python(page):
     assert said(page, "moved") == "None"
     drag(page, place(page, stage, 0.5, 0.5), place(page, stage, 0.6, 0.5))
     assert moved(page) == near([224, 80, 544, 400])
+
+
+def test_crop_starts_anew_on_another_photo(page):
+    page.get_by_label("Crop box").focus()
+    page.keyboard.press("ArrowRight")  # not sent yet when the photo goes
+    page.get_by_text("teal", exact=True).click()
+    page.wait_for_timeout(400)
+    settle(page)
+    stage = ".stage:has(.box)"
+    drag(page, place(page, stage, 0.5, 0.5), place(page, stage, 0.4, 0.5))
+    assert moved(page) == near([96, 80, 416, 400], 6)
+    page.get_by_role("button", name="Original crop").click()
+    settle(page)
+    assert shown_box(page) == near([160, 80, 480, 400])
 
 
 def test_quick_drags_do_not_jump_back(page):
@@ -343,10 +359,32 @@ def test_inspect_draws_the_crosshair_on_all_inputs(page):
     assert page.locator(".mark:visible").count() == 0
 
 
+def listeners(page):
+    """How many listeners document and window carry for what the read-out hears."""
+    session = page.context.new_cdp_session(page)
+    count = 0
+    for target in ("document", "window", "document.documentElement"):
+        found = session.send("Runtime.evaluate", {"expression": target})["result"]["objectId"]
+        heard = session.send("DOMDebugger.getEventListeners", {"objectId": found})["listeners"]
+        names = ("pointermove", "pointerdown", "pointerleave", "scroll", "resize", "blur")
+        count += sum(listener["type"] in names for listener in heard)
+    return count
+
+
 def test_inspect_survives_reruns_and_lets_clicks_through(page):
+    before = listeners(page)
     for _ in range(5):
         page.get_by_role("button", name="Original crop").click()
         settle(page)
+    assert listeners(page) == before
+    page.get_by_text("Hover", exact=True).click()
+    settle(page)
+    assert listeners(page) == before - 6
+    hover(page, "Occlusion", 0.3, 0.4)
+    assert page.locator(".tip").count() == 0
+    page.get_by_text("Hover", exact=True).click()
+    settle(page)
+    assert listeners(page) == before
     hover(page, "Occlusion", 0.3, 0.4)
     assert page.locator(".tip").inner_text().startswith("0.50 logits")
     assert page.locator(".mark").count() == 3

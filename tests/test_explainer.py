@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from captum.attr import IntegratedGradients
+from toys import network
 
 from core.baselines import baseline_tensor
 from core.errors import ModelError, SettingError
@@ -23,9 +24,8 @@ from core.picture import picture_from_file
 from core.preprocessing import Box, Preprocessing
 from core.samples import samples
 from core.scores import Question
-from toys import network
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
 
 OCCLUSION = OcclusionSetting(8, 4, "blur")
 GRADIENTS = IntegratedGradientsSetting(20, "black")

@@ -166,7 +166,7 @@ def toys(draw: st.DrawFn) -> tuple[nn.Module, Tensor]:
 
 # Torch warns that even kernels cost it a copy.
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(toys(), st.data())
 def test_agrees_with_the_plain_network(toy: tuple[nn.Module, Tensor], data: st.DataObject) -> None:
     module, inputs = toy

@@ -10,9 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from toys import network, seeded
 
 from core.memory import KnownScores, Memory, digest, fingerprint
-from toys import network, seeded
 
 SIZE = (7, 9)
 

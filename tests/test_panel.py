@@ -7,9 +7,10 @@ from PIL import Image
 
 from core import panel as module
 from core.attribution import Attribution, Provenance
-from core.panel import DPI, caption, heading, number, panel
+from core.panel import DPI, caption, heading, panel
 from core.rendering import Display, colours
 from core.scores import Question
+from core.story import number
 
 NAMES = ("goose", "price $1 and $2")
 
@@ -42,11 +43,10 @@ def drawn(values, picture=None, **display):
     return made, np.asarray(made).astype(int)
 
 
-def at(pixels, left, top, row, column, shape):
-    """The colour in the middle of one pixel of a picture that begins ``left``, ``top`` inches in."""
-    rows, columns = shape
-    size = module._SIDE / columns
-    y, x = (top + (row + 0.5) * size) * DPI, (left + (column + 0.5) * size) * DPI
+def at(pixels, left, row, column):
+    """The colour in the middle of one of 8 × 8 pixels; the picture begins ``left`` inches in."""
+    size = module._SIDE / 8
+    y, x = (module._TOP + (row + 0.5) * size) * DPI, (left + (column + 0.5) * size) * DPI
     return pixels[round(y), round(x)]
 
 
@@ -58,11 +58,11 @@ def test_every_pixel_is_in_its_place():
     made, pixels = drawn(values, photo, outlier_percent=0, opacity=1)
     assert made.mode == "RGB"
     left, right = module._MARGIN, module._MARGIN + module._SIDE + module._GAP
-    assert np.abs(at(pixels, left, module._TOP, 1, 6, (8, 8)) - (0, 128, 0)).max() < 40
-    assert at(pixels, left, module._TOP, 6, 1, (8, 8)).tolist() == [255, 255, 255]
+    assert np.abs(at(pixels, left, 1, 6) - (0, 128, 0)).max() < 10
+    assert at(pixels, left, 6, 1).tolist() == [255, 255, 255]
     for row, column, value in ((1, 6, 2.0), (6, 1, -2.0)):
         wanted = colours(np.array([[value]]), Display(opacity=1), (-2.0, 2.0))[0, 0, :3]
-        found = at(pixels, right, module._TOP, row, column, (8, 8))
+        found = at(pixels, right, row, column)
         np.testing.assert_allclose(found, wanted, atol=1)
 
 
@@ -114,8 +114,8 @@ def test_caption_of_occlusion():
     reading, made = caption(found, NAMES, Display(outlier_percent=2))
     assert reading == (
         "Colour: how far the logit of goose minus that of price $1 and $2 falls when a window of "
-        "15 × 15 pixels covers the pixel, mean over the windows on it. Above zero, the pixel speaks "
-        "for goose. The scale ends where 2 % of the map's total lies beyond it."
+        "15 × 15 pixels covers the pixel, mean over the windows on it. Above zero, the pixel "
+        "speaks for goose. The scale ends where 2 % of the map's total lies beyond it."
     )
     assert made == (
         "resnet18 on cpu · baseline grey (zero after normalisation) · 1,784 forward passes · 6.2 s"

@@ -1,4 +1,4 @@
-"""The transform is torchvision's own to the last pixel, and its geometry leads back to the photo."""
+"""The transform is torchvision's to the last pixel, and its geometry leads back to the photo."""
 
 import numpy as np
 import pytest

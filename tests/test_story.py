@@ -5,11 +5,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from toys import Sums
 
 from core.models import ClassScore, registry
 from core.occlusion import OcclusionSurvey
 from core.story import expectation, percent, strongest_window
-from toys import Sums
 
 IMAGENET = registry()["resnet18"].class_names
 

@@ -1,7 +1,7 @@
 """Both conditions of the torchvision import, each in a process of its own.
 
-Whether torchvision's binaries load here or not, the tests make them not load, which is what happens to
-the wheel that is linked against CUDA beside a CPU-only torch.
+Whether torchvision's binaries load here or not, the tests make them not load, which is what happens
+to the wheel that is linked against CUDA beside a CPU-only torch.
 """
 
 import os

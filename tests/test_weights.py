@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
-    def do_GET(self):  # noqa: N802 - the name is http.server's
+    def do_GET(self):
         self.close_connection = True
         answer = getattr(self, self.path.split("/")[1], None)
         if answer is None:

@@ -17,7 +17,6 @@ export default function (component) {
   const brush = mounted.get(root);
   brush.send = (value) => component.setStateValue("mask", value);
   brush.follow(component.data);
-  return () => clearTimeout(brush.timer);
 }
 
 class Brush {
@@ -39,7 +38,7 @@ class Brush {
     on("keydown", (event) => this.key(event));
     on("keyup", (event) => event.key === " " && (this.spaceDown = false));
     on("focus", () => this.showRing(this.canvas.matches(":focus-visible")));
-    on("blur", () => this.showRing(false));
+    on("blur", () => this.showRing((this.spaceDown = false)));
     for (const input of this.sizes) input.onchange = () => this.choose(input.value);
     this.eraser.onclick = () => {
       this.erasing = !this.erasing;
@@ -58,6 +57,7 @@ class Brush {
     this.canvas.setAttribute("aria-label", `Paint on: ${data.alt}`);
     if (data.picture_id !== this.picture) {
       clearTimeout(this.timer);
+      this.dirty = false;
       this.picture = data.picture_id;
       this.side = data.side;
       this.canvas.width = this.canvas.height = DETAIL * data.side;
@@ -138,7 +138,7 @@ class Brush {
     event.preventDefault();
     this.showRing();
     clearTimeout(this.timer);
-    if (this.dirty) this.timer = setTimeout(() => this.commit(), PAUSE);
+    if (this.dirty) this.timer = setTimeout(() => this.stage.isConnected && this.commit(), PAUSE);
   }
 
   showRing(seen = true) {

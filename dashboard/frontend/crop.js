@@ -14,7 +14,6 @@ export default function (component) {
   const crop = mounted.get(root);
   crop.send = (value) => component.setStateValue("box", value);
   crop.follow(component.data);
-  return () => clearTimeout(crop.timer);
 }
 
 class Crop {
@@ -38,7 +37,7 @@ class Crop {
 
   follow(data) {
     if (data.photo_id !== this.photo) {
-      clearTimeout(this.timer);
+      this.wait();
       this.photo = data.photo_id;
       this.size = data.size;
       this.grip = this.sent = null;
@@ -70,9 +69,14 @@ class Crop {
     this.readout.textContent = `${pixels} × ${pixels}`;
   }
 
-  commit() {
+  // Do this when the keys have rested, instead of what waited before.
+  wait(act) {
     clearTimeout(this.timer);
-    this.timer = 0;
+    this.timer = act ? setTimeout(() => this.stage.isConnected && act(), PAUSE) : 0;
+  }
+
+  commit() {
+    this.wait();
     const [x, y, side] = this.square;
     const box = [x, y, x + side, y + side].map((v) => Math.round(100 * v) / 100);
     this.sent = Math.random().toString(36).slice(2);
@@ -141,8 +145,7 @@ class Crop {
     else if (event.key === "-" || event.key === "_") resize(-2 * step);
     else return;
     event.preventDefault();
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.commit(), PAUSE);
+    this.wait(() => this.commit());
   }
 }
 
