@@ -16,7 +16,13 @@ from core import models
 from core.attribution import Attribution
 from core.captum_occlusion import captum_occlusion
 from core.errors import SettingError
-from core.explainer import Explainer, IntegratedGradientsSetting, OcclusionSetting, Setting
+from core.explainer import (
+    Explainer,
+    IntegratedGradientsSetting,
+    OcclusionSetting,
+    Setting,
+    provenance_of,
+)
 from core.files import npz, png, write
 from core.labels import search
 from core.memory import memory

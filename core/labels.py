@@ -61,7 +61,7 @@ class Search:
 
 
 def display_names(class_names: tuple[str, ...]) -> tuple[str, ...]:
-    """The class names made unique: ImageNet has two classes called crane, and two called maillot."""
+    """The class names made unique: ImageNet has two classes called crane and two called maillot."""
     seen: dict[str, int] = {}
     for name in class_names:
         seen[name] = seen.get(name, 0) + 1

@@ -67,7 +67,7 @@ def packed(cells: np.ndarray, factor: float = 1) -> str:
 
 
 def _nearest(centres: np.ndarray, count: int, window: int, stride: int, size: int) -> np.ndarray:
-    """Along one side: the window whose middle is nearest to each cell, among those that cover it."""
+    """Along one side: the window that covers a cell and whose middle is nearest to it."""
     tops = np.arange(count) * stride
     ends = np.minimum(tops + window, size)
     distance = np.abs(centres[:, None] - ((tops + ends) / 2)[None])

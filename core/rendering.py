@@ -81,7 +81,7 @@ def limit(values: np.ndarray, outlier_percent: float) -> float:
     """Where the scale ends: a positive number in the map's units.
 
     As in Captum's ``visualize_image_attr``: sorted by size, the values up to the limit make up
-    ``100 - outlier_percent`` percent of the sum of all sizes. 1.0 for a map that is zero everywhere.
+    ``100 - outlier_percent`` percent of the sum of all sizes. 1.0 for a map of zeros.
     """
     sizes = np.sort(np.abs(values), axis=None).astype(np.float64)
     share = np.cumsum(sizes)

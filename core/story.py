@@ -42,8 +42,8 @@ def strongest_window(survey: OcclusionSurvey, class_names: tuple[str, ...]) -> s
         flip = flips[0]
         count = f" ({len(flips)} windows change it)" if len(flips) > 1 else ""
         return (
-            f"Covering {height} × {width} pixels at row {flip.top}, column {flip.left} turns it into "
-            f"{class_names[flip.index]}, {percent(flip.probability)}{count}."
+            f"Covering {height} × {width} pixels at row {flip.top}, column {flip.left} turns it "
+            f"into {class_names[flip.index]}, {percent(flip.probability)}{count}."
         )
     question = Question(answer, kind="probability")
     clean = float(question.scores(survey.clean[None])[0])

@@ -558,7 +558,7 @@ def test_a_batch_that_did_not_fit_is_not_tried_again(small_memory):
 def test_no_memory_at_all(small_memory):
     small_memory(0)
     survey = OcclusionSurvey(network("strided"), picture(), window=4, stride=1, batch_size=4)
-    with pytest.raises(MemoryError) as refused:
+    with pytest.raises(ResourceError) as refused:
         survey.run()
     assert str(refused.value) == ("Not even one window fits into memory: choose a smaller model.")
 
