@@ -16,9 +16,10 @@ from core.attribution import Attribution, Step
 from core.checks import baseline_like, check_inputs
 from core.errors import ModelError, SettingError
 from core.scores import Question, ScoreKind
+from core.turns import batch_within, turn
 
 STEPS_RANGE = (1, 1000)
-_BATCH = 8  # of the sizes 1 to 50, the fastest on two cores; also what bounds the memory
+_LARGEST_BATCH = 8  # of the sizes 1 to 50, the fastest on two cores; also what bounds the memory
 
 
 def integrated_gradients(
@@ -99,10 +100,11 @@ def integrated_gradients_steps(
             gap=float(values.sum()) - change if done == steps else None,
         )
 
-    for begin in range(0, steps, _BATCH):
+    batch = 1  # the first one tells how many fit into a batch
+    while done < steps:
         started = time.perf_counter()
-        chunk = order[begin : begin + _BATCH]
-        with evaluating(module), torch.enable_grad():
+        chunk = order[done : done + batch]
+        with turn, evaluating(module), torch.enable_grad():
             # Captum's own sum over a part of the path. Its public call runs the whole path at once,
             # and can neither report nor stop in between.
             (part,) = captum._attribute(
@@ -120,6 +122,7 @@ def integrated_gradients_steps(
         weight_done += float(weights[chunk].sum())
         done += len(chunk)
         seconds += time.perf_counter() - started
+        batch = batch_within(seconds / done, _LARGEST_BATCH)
         yield Step(done, steps, snapshot)
 
 

@@ -25,11 +25,12 @@ from core.incremental import KeptActivations
 from core.memory import KnownScores, digest, memory
 from core.preview import interpolate, legs
 from core.scores import Question, ScoreKind
-from core.turns import turn
+from core.turns import batch_within, turn
 from core.windows import WindowGrid
 
 _log = logging.getLogger(__name__)
-_BATCH = {"cpu": 32, "cuda": 256, "mps": 64}
+_LARGEST_BATCH = {"cpu": 32, "cuda": 256, "mps": 64}
+_FIRST_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,8 @@ class OcclusionSurvey:
             window, stride: pixels, for both directions or as (down, across).
             baseline: what a covered pixel becomes, in the input's own space: a number, or a tensor
                 of the input's shape.
-            batch_size: windows per batch; by default suited to the device. Halved by itself when
-                memory runs out.
+            batch_size: windows per batch; by default as many as the device can do in a tenth of a
+                second. Halved by itself when memory runs out.
 
         Raises:
             SettingError: a setting is out of its range.
@@ -92,7 +93,9 @@ class OcclusionSurvey:
         self.grid = WindowGrid((height, width), _pair(window), _pair(stride))
         if batch_size is not None and batch_size < 1:
             raise SettingError(f"Batch size: {batch_size}; choose 1 or more.")
-        self._batch_size = batch_size or _BATCH[inputs.device.type]
+        self._largest_batch = batch_size or _LARGEST_BATCH[inputs.device.type]
+        self._batch_size = batch_size or min(_FIRST_BATCH, self._largest_batch)
+        self._suit_batch = batch_size is None
         self._inputs = inputs.detach()
         self._covered = baseline_like(baseline, self._inputs)
         self._prepared = memory.prepared(module)
@@ -141,6 +144,9 @@ class OcclusionSurvey:
                     known[batch] = True
                     self.forward_passes += len(batch)
                     self.seconds += time.perf_counter() - started
+                    if self._suit_batch:
+                        each = self.seconds / self.forward_passes
+                        self._batch_size = batch_within(each, self._largest_batch)
                     yield int(known.sum()), len(known)
         finally:
             self._kept = None  # tens of megabytes; one pass brings them back
@@ -162,9 +168,9 @@ class OcclusionSurvey:
     def drops(self, question: Question) -> np.ndarray:
         """Score of the clean input minus score with each window covered, float64 (windows,)."""
         known = self.known
-        covered = question.scores(self._found.take(self.grid.corners[known]).double())
-        clean = question.scores(self.clean[None].double())
-        return interpolate(self.grid.shape, known, (clean - covered).numpy())
+        covered = question.scores(self._found.take(self.grid.corners[known]))
+        clean = question.scores(self.clean[None])
+        return interpolate(self.grid.shape, known, (clean - covered).double().numpy())
 
     def flips(self) -> list[Flip]:
         """The known windows whose covering changes the top-1 class, strongest change first."""
@@ -227,6 +233,7 @@ class OcclusionSurvey:
                         "other programs."
                     ) from error
                 self._batch_size //= 2
+                self._largest_batch = self._batch_size
                 _log.info("out of memory; going on with batches of %d", self._batch_size)
                 self._visit(corners[begin:])
                 return

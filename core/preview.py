@@ -61,7 +61,7 @@ def interpolate(shape: tuple[int, int], known: np.ndarray, values: np.ndarray) -
         return np.full(len(known), values[0])
     places = np.indices(shape).reshape(2, -1).T.astype(float)
     # Beyond a few hundred points a solution in all of them costs more than the next windows would.
-    neighbours = None if known.sum() <= 600 else 32
+    neighbours = None if known.sum() <= 300 else 16
     surface = RBFInterpolator(
         places[known], values, kernel="linear", degree=0, neighbors=neighbours
     )

@@ -27,6 +27,7 @@ COLOUR_MAPS: dict[str, str] = {
     "viridis": "viridis",
     "cividis": "cividis",
     "reds": "Reds",
+    "blues": "Blues",
     "greys": "Greys",
 }
 _DIVERGING = ("red-blue", "purple-green")

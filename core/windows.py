@@ -70,7 +70,7 @@ class WindowGrid:
 
     @property
     def edges(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns, int64, where a window begins or ends; between them a map is constant."""
+        """Rows and columns, int64, where windows begin or end; between them a map is constant."""
         top, left = self.corners.T
         rows, columns = (
             np.unique(np.concatenate([begin, np.minimum(begin + window, size)]))

@@ -55,6 +55,9 @@ def main() -> None:
         question = controls.choose_question(classifier, [entry.index for entry in ranking])
         methods = controls.choose_methods()
         look = controls.choose_look()
+    with notices:
+        for sentence in state.refused():
+            st.warning(sentence)
 
     evidence = _headline(ranking, question, scene, sample)
     evidence.html(

@@ -13,7 +13,7 @@ from core.explainer import Explainer, Forecast, Setting
 from core.scores import Question
 from dashboard.live import Job
 from dashboard.panels import Panel, panels_html
-from dashboard.view import Look, Scene, map_panels
+from dashboard.view import Look, Scene, map_panel, map_scales
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +57,8 @@ class Board:
         self._progress: dict[str, str] = {}
         self._failed: dict[str, str] = {}
         self._costs: dict[str, Forecast] = {}
+        self._drawn: dict[str, tuple[Attribution, tuple[float, float]]] = {}
+        self._panels: dict[str, Panel] = {}
         for title, setting in settings.items():
             try:
                 cost = explainer.forecast(scene.classifier, scene.picture, setting, question)
@@ -69,6 +71,8 @@ class Board:
             except UserError as error:
                 _log.info("%s: no map", title, exc_info=error)
                 self._failed[title] = str(error)
+        if not look.held_scale:
+            st.session_state.pop(f"{self._memory}_scales", None)
         self._place = st.empty()
         self._draw()
 
@@ -94,12 +98,22 @@ class Board:
         self._draw()
 
     def _draw(self) -> None:
-        drawn = map_panels(self._scene, self.maps, self._progress, self._look)
+        scales = map_scales(self.maps, self._look)
+        if self._look.held_scale:
+            scales = self._held(scales)
+        for title, attribution in self.maps.items():
+            now = (attribution, scales[title])
+            if self._drawn.get(title) != now:
+                progress = self._progress.get(title)
+                self._panels[title] = map_panel(
+                    self._scene, title, attribution, scales[title], self._look, progress
+                )
+                self._drawn[title] = now
         before: list[tuple[object, Panel]] = st.session_state.get(self._memory, [])
         panels = []
         for slot, title in enumerate(self._settings):
-            if title in drawn:
-                panel = drawn[title]
+            if title in self.maps:
+                panel = self._panels[title]
             elif title in self._failed:
                 panel = Panel(title, self._failed[title], caption=self._failed[title])
             elif slot < len(before) and before[slot][0] == self._scene.picture.key:
@@ -110,3 +124,14 @@ class Board:
             panels.append(panel)
         self._place.html(panels_html([*self._front, *panels]))
         st.session_state[self._memory] = [(self._scene.picture.key, p) for p in panels]
+
+    def _held(self, scales: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        """The scales that were in force when they were first held, slot by slot."""
+        held: dict[int, tuple[float, float]] = st.session_state.setdefault(
+            f"{self._memory}_scales", {}
+        )
+        slots = {title: slot for slot, title in enumerate(self._settings)}
+        for title, ends in scales.items():
+            if title not in self._progress:  # a map that still forms has no scale to hold
+                held.setdefault(slots[title], ends)
+        return {title: held.get(slots[title], ends) for title, ends in scales.items()}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core.baselines import BASELINES, TITLES
+from core.baselines import BASELINES
 from core.explainer import IntegratedGradientsSetting, OcclusionSetting
 from core.labels import display_names, search
 from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
@@ -73,20 +73,18 @@ def choose_model() -> tuple[str, str]:
     """Name and device."""
     records = registry()
 
-    def title(name: str) -> str:
-        weights = records[name].weights
-        where = "" if weights.present else f" · {weights.megabytes:.0f} MB download"
-        return f"{records[name].title}{where}"
-
     name = st.selectbox(
         "Model",
         list(records),
         index=list(records).index(DEFAULT_MODEL),
-        format_func=title,
+        format_func=lambda name: records[name].title,
         key="model",
         bind="query-params",
         help="Weights that are not here yet are downloaded once, into torch's usual cache.",
     )
+    weights = records[name].weights
+    if not weights.present:
+        st.caption(f"Its weights, {weights.megabytes:.0f} MB, are downloaded now.")
     device = st.selectbox(
         "Device",
         ["auto", *available_devices()],
@@ -182,10 +180,10 @@ def choose_methods() -> Methods:
     baseline = st.selectbox(
         "Covered with",
         BASELINES,
-        format_func=lambda name: TITLES[name],
         key="baseline",
         bind="query-params",
-        help="What a covered pixel becomes, and where Integrated Gradients begins (baseline).",
+        help="What a covered pixel becomes, and where Integrated Gradients begins (baseline). grey is "
+        "zero after normalisation.",
     )
     small, large = (OcclusionSetting(window, stride, baseline) for window, stride in sizes)
     return Methods(IntegratedGradientsSetting(steps, baseline), small, large)
@@ -221,13 +219,29 @@ def choose_look() -> Look:
             bind="query-params",
             help="Lock the colour bars to the largest of them, so that colours can be compared.",
         )
+        held_scale = st.toggle(
+            "Hold the scale",
+            key="held_scale",
+            help="Keep the present scales while picture, model or class change, so that two "
+            "pictures can be compared.",
+        )
+        captum = st.toggle(
+            "Captum's look",
+            key="captum",
+            bind="query-params",
+            help="As in Captum's tutorials: positive values only, from 0 to 1, in blues. The numbers "
+            "then say nothing of the model's score.",
+        )
         whole_photo = st.toggle(
             "On the whole photo",
             key="whole_photo",
             bind="query-params",
             help="Put the maps back on the photo; what the model did not see is greyed.",
         )
-    return Look(Display(sign, colour_map, opacity, outliers), same_scale, whole_photo)
+    if captum:
+        sign, colour_map = "positive", "blues"
+    display = Display(sign, colour_map, opacity, outliers)
+    return Look(display, same_scale, held_scale, whole_photo, captum)
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)

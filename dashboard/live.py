@@ -21,6 +21,7 @@ from core.models import download
 from dashboard import state
 
 _FRAME_SECONDS = 0.2
+_DRAWING_SHARE = 0.2  # of the time; where drawing is slow, there are fewer frames
 _log = logging.getLogger(__name__)
 
 
@@ -97,7 +98,8 @@ def _guarded(job: Job, progress: DeltaGenerator) -> bool:
 
 
 def _run(job: Job, progress: DeltaGenerator) -> None:
-    started = drawn = time.monotonic()
+    started = time.monotonic()
+    next_frame = started + _FRAME_SECONDS
     first = None
     for step in job.steps:
         tick()
@@ -105,12 +107,13 @@ def _run(job: Job, progress: DeltaGenerator) -> None:
         first = step.done if first is None else first
         if step.done == step.total:
             job.show(step.snapshot(), None)
-        elif now - drawn >= _FRAME_SECONDS:
+        elif now >= next_frame:
             passes = f"{step.done:,} of {step.total:,} passes"
             left = _left(now - started, step.done - first, step.total - step.done)
             progress.progress(step.done / step.total, f"{job.name} · {passes}{left}")
             job.show(step.snapshot(), passes)
-            drawn = time.monotonic()
+            taken = time.monotonic() - now
+            next_frame = now + max(_FRAME_SECONDS, taken / _DRAWING_SHARE)
 
 
 def _stopped(jobs: Sequence[Job], place: DeltaGenerator) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.explainer import Explainer
+from core.models import registry
 from core.picture import Picture, picture_from_bytes, picture_from_file
 from core.preprocessing import Box
 from core.samples import Sample, samples
@@ -46,6 +47,7 @@ def begin() -> list[str]:
     if "source" in st.session_state:
         return []
     st.session_state["source"] = DEFAULT_SAMPLE
+    st.session_state["asked"] = st.query_params.to_dict()
     wanted = st.query_params.get("sample")
     if wanted is None:
         return []
@@ -55,6 +57,33 @@ def begin() -> list[str]:
     if wanted == UPLOAD:
         return ["The picture of this view was an upload, and uploads are not part of an address."]
     return [f'There is no sample "{wanted}"; the page shows {gallery()[DEFAULT_SAMPLE].title}.']
+
+
+def refused() -> list[str]:
+    """What the address asked for and the controls did not accept; to be called after them, once."""
+    asked = st.session_state.pop("asked", {})
+    sentences = []
+    for key, wanted in asked.items():
+        if key in st.session_state and not _same(wanted, st.session_state[key]):
+            sentences.append(
+                f"The address asks for {key} {wanted!r}, which is not possible; "
+                f"the page shows {st.session_state[key]}."
+            )
+    return sentences
+
+
+def _same(wanted: str, value: object) -> bool:
+    """Whether a control's value is what the address says, in whatever way it is written."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return float(wanted) == value
+        except ValueError:
+            return False
+    written = [str(value)]
+    if value in registry():
+        written.append(registry()[str(value)].title)
+    plain = {text.lower().replace("_", " ") for text in written}
+    return wanted.lower().replace("_", " ") in plain
 
 
 def accept_upload() -> None:

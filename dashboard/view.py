@@ -31,12 +31,16 @@ class Look:
     Attributes:
         display: colours, sign, opacity and outliers.
         same_scale: whether all maps share one scale.
+        held_scale: whether scales stay as they are when the maps change.
         whole_photo: whether maps are put back on the whole photo.
+        unit_scale: whether the colour bars go from 0 to 1, as Captum's do, in place of the units.
     """
 
     display: Display
     same_scale: bool
+    held_scale: bool
     whole_photo: bool
+    unit_scale: bool
 
 
 @dataclass(frozen=True)
@@ -85,32 +89,16 @@ def input_panel(scene: Scene, settings: Sequence[OcclusionSetting]) -> Panel:
     )
 
 
-def map_panels(
-    scene: Scene, maps: Mapping[str, Attribution], progress: Mapping[str, str], look: Look
-) -> dict[str, Panel]:
-    """Maps over the picture, by title.
-
-    Args:
-        scene: the picture and the model.
-        maps: by title.
-        progress: how far a map is, by title, for those that are not finished.
-        look: how they are shown.
-    """
+def map_scales(maps: Mapping[str, Attribution], look: Look) -> dict[str, tuple[float, float]]:
+    """The ends of each map's colour bar, by title; all the same where one scale is asked for."""
     every = [attribution.values for attribution in maps.values()]
     return {
-        title: _map_panel(
-            scene,
-            title,
-            attribution,
-            scale(every if look.same_scale else [attribution.values], look.display),
-            look,
-            progress.get(title),
-        )
+        title: scale(every if look.same_scale else [attribution.values], look.display)
         for title, attribution in maps.items()
     }
 
 
-def _map_panel(
+def map_panel(
     scene: Scene,
     title: str,
     attribution: Attribution,
@@ -118,12 +106,15 @@ def _map_panel(
     look: Look,
     progress: str | None,
 ) -> Panel:
+    """A map over the picture; ``progress`` says how far it is while it is not finished."""
     low, high = ends
     names = scene.classifier.class_names
     unit, factor = _unit(attribution.score)
     ticks = [number(factor * end) for end in ends]
     if low < 0 < high:
         ticks.insert(1, "0")
+    if look.unit_scale:
+        ticks, unit = ["0", "1"], "of the scale's end"
     whole = look.whole_photo
     return Panel(
         title=title,

@@ -43,4 +43,4 @@ class PatientLock:
 @pytest.fixture
 def no_deadlock(monkeypatch):
     """Where two surveys would wait for each other for ever, the test fails instead of hanging."""
-    monkeypatch.setattr("core.occlusion.turn", PatientLock(20))
+    monkeypatch.setattr("core.occlusion.turn", PatientLock(10))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from toys import CLASSES, NETWORKS, Sums, network, picture, seeded
 
-from core.errors import ModelError, SettingError
+from core.errors import ModelError, ResourceError, SettingError
 from core.incremental import KeptActivations
 from core.occlusion import Flip, OcclusionSurvey, occlusion_steps
 from core.scores import SCORE_KINDS, Question
@@ -484,6 +484,13 @@ def test_what_cannot_be_traced_says_so():
     assert "cannot be traced" in fallback
 
 
+@pytest.mark.parametrize("name", ["strided", "untraceable"])
+def test_the_work_that_was_done_is_a_share_of_the_dense_work(name):
+    survey = OcclusionSurvey(network(name), picture(40, 40), window=4, stride=4)
+    share = survey.multiply_adds_share()
+    assert share == 1 if survey.fallback else 0 < share < 0.5
+
+
 def test_several_surveys_in_several_threads():
     module, twin = network("residual"), network("concatenated", 4)
     cases = [
@@ -560,7 +567,9 @@ def test_no_memory_at_all(small_memory):
     survey = OcclusionSurvey(network("strided"), picture(), window=4, stride=1, batch_size=4)
     with pytest.raises(ResourceError) as refused:
         survey.run()
-    assert str(refused.value) == ("Not even one window fits into memory: choose a smaller model.")
+    assert str(refused.value) == (
+        "Not even one window fits into memory: choose a smaller model, or close other programs."
+    )
 
 
 def test_other_errors_are_not_taken_for_lack_of_memory(small_memory):

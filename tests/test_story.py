@@ -71,10 +71,6 @@ def survey(left, right):
     return OcclusionSurvey(Logits(), inputs, window=(2, 1), stride=1)
 
 
-def test_nothing_is_said_before_anything_is_known():
-    assert strongest_window(survey(1.0, 0.0), ("left", "right", "none")) is None
-
-
 def test_the_strongest_window_that_changes_the_answer():
     # Logits 3.2, 2.4, 0; covering a column of the left half leaves 1.6: right wins.
     # e^2.4 / (e^1.6 + e^2.4 + 1) = 0.648. Both columns do the same, the first is named.
