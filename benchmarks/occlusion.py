@@ -3,8 +3,9 @@
 For each model and setting, Captum at several ``perturbations_per_eval`` and the survey run in
 turn, several times; a ratio is taken within each turn, so that a busy machine slows both sides, and
 the median is printed. Captum's cost does not depend on where a window lies, so each of its runs is
-broken off after some batches; the survey always runs whole. Every model has a process of its own,
-where the peak memory of the survey is read before Captum runs.
+broken off after some batches; the survey always runs whole. A network that can only be run densely
+is timed at the coarsest setting alone, since nothing depends on it. Every model has a process of its
+own, where the peak memory of a survey is read before Captum runs.
 """
 
 import argparse
@@ -61,14 +62,15 @@ def _measure(name: str) -> None:
     started = time.perf_counter()
     memory.prepared(module)
     prepared = time.perf_counter() - started
-    _survey(module, inputs, 15, 8)
+    fallback = memory.prepared(module).network.fallback
+    settings = _SETTINGS if fallback is None else _SETTINGS[-1:]
+    _survey(module, inputs, *settings[0])
     peak = _peak_megabytes()
-    for window, stride in _SETTINGS:
+    for window, stride in settings:
         _measure_setting(name, module, inputs, window, stride)
-    survey = OcclusionSurvey(module, inputs, window=15, stride=8)
-    engine = "incremental" if survey.fallback is None else f"dense: {survey.fallback}"
     print(
-        f"{name}: {engine}; prepared once in {prepared:.1f} s; peak memory of a 15/8 survey "
+        f"{name}: {fallback or 'incremental'}; prepared once in {prepared:.1f} s; peak memory of a "
+        f"{settings[0][0]}/{settings[0][1]} survey "
         f"{peak:.0f} MB, of which {before:.0f} MB were there before\n",
         flush=True,
     )
@@ -79,13 +81,15 @@ def _measure_setting(
 ) -> None:
     captum: dict[int, list[float]] = {batch: [] for batch in _BATCHES}
     ours = []
-    for _ in range(_TURNS):
-        for batch in _BATCHES:
+    best = 1
+    for turn in range(_TURNS):
+        for batch in _BATCHES if turn == 0 else {1, best}:
             captum[batch].append(_captum_seconds(module, inputs, window, stride, batch))
+        if turn == 0:
+            best = min(_BATCHES, key=lambda batch: captum[batch][0])
         picture = inputs + torch.rand(())  # one never seen before: nothing is known of it
         seconds, survey = _survey(module, picture, window, stride)
         ours.append(seconds / survey.grid.count)
-    best = min(_BATCHES, key=lambda batch: statistics.median(captum[batch]))
     count = survey.grid.count
 
     def ratio(batch: int) -> float:

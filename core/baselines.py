@@ -39,8 +39,7 @@ def baseline_tensor(
     Raises:
         SettingError: there is no such baseline.
     """
-    if name not in BASELINES:
-        raise SettingError(f'There is no baseline "{name}": choose one of {", ".join(BASELINES)}.')
+    check_baseline(name)
     shape = (preprocessing.crop, preprocessing.crop, 3)
     if name == "grey":
         return torch.zeros(1, 3, *shape[:2])
@@ -48,3 +47,13 @@ def baseline_tensor(
         blurred = preprocessing.picture(image, region).filter(ImageFilter.GaussianBlur(_BLUR_SIGMA))
         return preprocessing.normalise(np.asarray(blurred, dtype=np.float32) / 255)
     return preprocessing.normalise(np.full(shape, name == "white", dtype=np.float32))
+
+
+def check_baseline(name: str) -> None:
+    """Accept the name of a baseline.
+
+    Raises:
+        SettingError: there is no such baseline.
+    """
+    if name not in BASELINES:
+        raise SettingError(f'There is no baseline "{name}": choose one of {", ".join(BASELINES)}.')

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from core import models
 from core.attribution import Attribution, Provenance, Step
-from core.baselines import BaselineName, baseline_tensor
+from core.baselines import BaselineName, baseline_tensor, check_baseline
 from core.cache import BoundedCache
-from core.gradients import integrated_gradients_steps
+from core.gradients import check_steps, integrated_gradients_steps
 from core.models import Classifier
 from core.occlusion import OcclusionSurvey, occlusion_steps
 from core.pace import Pace
@@ -64,8 +64,14 @@ class Forecast:
 class Explainer:
     """Models, predictions and maps, remembered within bounds. Safe to share between threads."""
 
-    def __init__(self) -> None:
-        """Begin with nothing loaded."""
+    def __init__(self, batch_seconds: float | None = None) -> None:
+        """Begin with nothing loaded.
+
+        Args:
+            batch_seconds: what a batch of work may take, within which it cannot be stopped; None
+                for what is fastest on the whole.
+        """
+        self._batch_seconds = batch_seconds
         self._classifiers: BoundedCache[Classifier] = BoundedCache(3)
         self._inputs: BoundedCache[Tensor] = BoundedCache(32)
         self._logits: BoundedCache[Tensor] = BoundedCache(256)
@@ -139,7 +145,9 @@ class Explainer:
             return
         provenance = provenance_of(classifier, picture)
         if isinstance(setting, OcclusionSetting):
-            steps = occlusion_steps(self.survey(classifier, picture, setting), question)
+            steps = occlusion_steps(
+                self.survey(classifier, picture, setting), question, self._batch_seconds
+            )
         else:
             steps = integrated_gradients_steps(
                 classifier.module,
@@ -147,6 +155,7 @@ class Explainer:
                 question,
                 setting.steps,
                 self.baseline(classifier, picture, setting.baseline),
+                self._batch_seconds,
             )
         with closing(self._timed(steps, _kind(classifier, setting))) as timed:
             for step in timed:
@@ -171,6 +180,8 @@ class Explainer:
             known = int(survey.known.sum())
             passes = survey.grid.count - known
         else:
+            check_steps(setting.steps)
+            check_baseline(setting.baseline)
             passes, known = setting.steps, 0
         return Forecast(passes, self._pace.seconds(_kind(classifier, setting), passes), known)
 

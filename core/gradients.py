@@ -16,7 +16,7 @@ from core.attribution import Attribution, Step
 from core.checks import baseline_like, check_inputs
 from core.errors import ModelError, SettingError
 from core.scores import Question, ScoreKind
-from core.turns import batch_within, turn
+from core.turns import turn
 
 STEPS_RANGE = (1, 1000)
 _LARGEST_BATCH = 8  # of the sizes 1 to 50, the fastest on two cores; also what bounds the memory
@@ -63,21 +63,26 @@ def integrated_gradients_steps(
     question: Question,
     steps: int,
     baseline: float | Tensor = 0.0,
+    batch_seconds: float | None = None,
 ) -> Generator[Step, None, None]:
     """`integrated_gradients`, yielding after each batch; memory does not grow with ``steps``.
 
-    The points of the path are visited in an interleaved order and a snapshot divides by the weights
-    so far, so that an early snapshot already stands for the whole path.
+    ``batch_seconds`` is what a batch may take, for those who want to stop soon. The points of the
+    path are visited in an interleaved order and a snapshot divides by the weights so far, so that
+    an early snapshot already stands for the whole path.
     """
     check_inputs(inputs)
-    low, high = STEPS_RANGE
-    if not low <= steps <= high:
-        raise SettingError(f"Integrated Gradients steps: {steps}; choose between {low} and {high}.")
+    check_steps(steps)
     reference = baseline_like(baseline, inputs)
-    with evaluating(module), torch.no_grad():
+    with turn, evaluating(module), torch.no_grad():
         logits = module(torch.cat([inputs, reference]))
         question.check(logits.shape[-1])
         ends = question.scores(logits.double())
+    if not ends.isfinite().all():
+        raise ModelError(
+            "The model's scores are not finite numbers, so there is no map: "
+            "choose another model, baseline or picture."
+        )
     change = float(ends[0] - ends[1])
 
     nodes, weights = np.polynomial.legendre.leggauss(steps)
@@ -100,7 +105,7 @@ def integrated_gradients_steps(
             gap=float(values.sum()) - change if done == steps else None,
         )
 
-    batch = 1  # the first one tells how many fit into a batch
+    batch = _LARGEST_BATCH if batch_seconds is None else 1
     while done < steps:
         started = time.perf_counter()
         chunk = order[done : done + batch]
@@ -122,8 +127,20 @@ def integrated_gradients_steps(
         weight_done += float(weights[chunk].sum())
         done += len(chunk)
         seconds += time.perf_counter() - started
-        batch = batch_within(seconds / done, _LARGEST_BATCH)
+        if batch_seconds is not None:
+            batch = max(1, min(int(batch_seconds * done / seconds), _LARGEST_BATCH))
         yield Step(done, steps, snapshot)
+
+
+def check_steps(steps: int) -> None:
+    """Accept a number of steps.
+
+    Raises:
+        SettingError: it is out of range.
+    """
+    low, high = STEPS_RANGE
+    if not low <= steps <= high:
+        raise SettingError(f"Integrated Gradients steps: {steps}; choose between {low} and {high}.")
 
 
 @contextmanager

@@ -147,6 +147,6 @@ def fingerprint(module: nn.Module) -> str:
             if key != "training" and isinstance(value, int | float | str | tuple | None)
         }
         found.update(f"{name} {type(child)} {sorted(settings.items())}".encode())
-    for name, tensor in module.state_dict().items():
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         found.update(f"{name} {tensor.device} {digest(tensor)}".encode())
     return found.hexdigest()

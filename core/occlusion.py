@@ -10,9 +10,10 @@ decides the order, so that the map is worth looking at long before the last wind
 
 import logging
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from core.incremental import KeptActivations
 from core.memory import KnownScores, digest, memory
 from core.preview import interpolate, legs
 from core.scores import Question, ScoreKind
-from core.turns import batch_within, turn
+from core.turns import turn
 from core.windows import WindowGrid
 
 _log = logging.getLogger(__name__)
@@ -82,8 +83,8 @@ class OcclusionSurvey:
             window, stride: pixels, for both directions or as (down, across).
             baseline: what a covered pixel becomes, in the input's own space: a number, or a tensor
                 of the input's shape.
-            batch_size: windows per batch; by default as many as the device can do in a tenth of a
-                second. Halved by itself when memory runs out.
+            batch_size: windows per batch; by default suited to the device. Halved by itself when
+                memory runs out.
 
         Raises:
             SettingError: a setting is out of its range.
@@ -94,18 +95,22 @@ class OcclusionSurvey:
         if batch_size is not None and batch_size < 1:
             raise SettingError(f"Batch size: {batch_size}; choose 1 or more.")
         self._largest_batch = batch_size or _LARGEST_BATCH[inputs.device.type]
-        self._batch_size = batch_size or min(_FIRST_BATCH, self._largest_batch)
-        self._suit_batch = batch_size is None
+        self._batch_size = self._largest_batch
         self._inputs = inputs.detach()
         self._covered = baseline_like(baseline, self._inputs)
-        self._prepared = memory.prepared(module)
-        self._kept: KeptActivations | None = None
-        key = (self._prepared.key, digest(inputs), digest(self._covered), self.grid.window)
-        self._found = memory.scores(*key) or memory.begin(KnownScores(*self._first_look()), *key)
-        self.clean = self._found.clean
+        prepared = memory.prepared(module)
+        self._network = prepared.network
+        self.fallback = self._network.fallback
+        key = (prepared.key, digest(inputs), digest(self._covered), self.grid.window)
+        found = memory.scores(*key)
+        if found is None:
+            with turn:
+                clean = _finite(self._network.dense(self._inputs))[0]
+            found = memory.begin(KnownScores(self.grid.size, clean), *key)
+        self._found = found
+        self.clean = found.clean
         self.forward_passes = 0
         self.seconds = 0.0
-        self.fallback = self._prepared.network.fallback
 
     @property
     def known(self) -> np.ndarray:
@@ -123,10 +128,14 @@ class OcclusionSurvey:
             pass
         return self
 
-    def steps(self) -> Generator[tuple[int, int], None, None]:
+    def steps(self, batch_seconds: float | None = None) -> Generator[tuple[int, int], None, None]:
         """Visit the windows that are not known, yielding (known, all windows) after each batch.
 
         May be closed between batches and begun again; nothing that was visited is lost.
+
+        Args:
+            batch_seconds: what a batch may take, for those who want to stop soon; larger batches
+                are faster on the whole. None for the largest.
 
         Raises:
             ModelError: the network gave scores that are not finite.
@@ -135,21 +144,25 @@ class OcclusionSurvey:
         corners = self.grid.corners
         known = self.known
         answers = self.clean.topk(min(5, len(self.clean))).indices
-
-        try:
-            for leg in legs(self.grid.shape, known, lambda: self.scores[:, answers].numpy()):
-                for batch in self._batches(leg):
-                    started = time.perf_counter()
-                    self._visit(corners[batch])
-                    known[batch] = True
-                    self.forward_passes += len(batch)
-                    self.seconds += time.perf_counter() - started
-                    if self._suit_batch:
-                        each = self.seconds / self.forward_passes
-                        self._batch_size = batch_within(each, self._largest_batch)
-                    yield int(known.sum()), len(known)
-        finally:
-            self._kept = None  # tens of megabytes; one pass brings them back
+        kept = None
+        if batch_seconds is not None:
+            self._batch_size = min(_FIRST_BATCH, self._largest_batch)
+        for leg in legs(self.grid.shape, known, lambda: self.scores[:, answers].numpy()):
+            if kept is None:
+                with turn:
+                    kept = self._network.keep(self._inputs)
+            for batch in self._batches(kept, leg):
+                started = time.perf_counter()
+                # Another walk over the same picture may have been here meanwhile.
+                new = batch[~self._found.knows(corners[batch])]
+                self._visit(kept, corners[new])
+                known[batch] = True
+                self.forward_passes += len(new)
+                self.seconds += time.perf_counter() - started
+                if batch_seconds is not None and self.forward_passes:
+                    fitting = int(batch_seconds * self.forward_passes / self.seconds)
+                    self._batch_size = max(1, min(fitting, self._largest_batch))
+                yield int(known.sum()), len(known)
 
     def attribution(
         self, target: int, *, contrast: int | None = None, score: ScoreKind = "logit"
@@ -193,53 +206,41 @@ class OcclusionSurvey:
         if self.fallback is not None:
             return 1.0
         corners = self._shifted(self.grid.corners)
-        kept = self._activations()
+        kept = self._network.keep(self._inputs)
         done = sum(
             kept.multiply_adds(*self.grid.window, *corners[group].T.tolist())
-            for group in self._batches(np.arange(self.grid.count))
+            for group in self._batches(kept, np.arange(self.grid.count))
         )
-        self._kept = None
         return done / (kept.dense_multiply_adds * self.grid.count)
 
-    def _first_look(self) -> tuple[tuple[int, int], Tensor]:
-        """The survey's size and the clean logits, as `KnownScores` begins with them."""
-        return self.grid.size, _finite(self._activations().scores)[0]
-
-    def _activations(self) -> KeptActivations:
-        if self._kept is None:
-            with turn:
-                self._kept = self._prepared.network.keep(self._inputs)
-        return self._kept
-
-    def _batches(self, leg: np.ndarray) -> Iterator[np.ndarray]:
+    def _batches(self, kept: KeptActivations, leg: np.ndarray) -> Iterator[np.ndarray]:
         """Split windows (n,) into batches of windows that are cheap together."""
         tops, lefts = self._shifted(self.grid.corners[leg]).T.tolist()
-        groups = self._activations().groups(*self.grid.window, tops, lefts, self._batch_size)
+        groups = kept.groups(*self.grid.window, tops, lefts, self._batch_size)
         return (leg[group] for group in groups)
 
-    def _visit(self, corners: np.ndarray) -> None:
+    def _visit(self, kept: KeptActivations, corners: np.ndarray) -> None:
         """Put windows (n, 2) through the network and remember what it says."""
-        for begin in range(0, len(corners), self._batch_size):
-            part = corners[begin : begin + self._batch_size]
+        while len(corners):
+            part = corners[: self._batch_size]
             try:
                 with turn:
-                    logits = self._rescore(part)
+                    logits = self._rescore(kept, part)
             except (MemoryError, RuntimeError) as error:
                 if not _out_of_memory(error):
                     raise
-                if self._batch_size == 1:
+                if len(part) == 1:
                     raise ResourceError(
                         "Not even one window fits into memory: choose a smaller model, or close "
                         "other programs."
                     ) from error
-                self._batch_size //= 2
-                self._largest_batch = self._batch_size
+                self._batch_size = self._largest_batch = len(part) // 2
                 _log.info("out of memory; going on with batches of %d", self._batch_size)
-                self._visit(corners[begin:])
-                return
-            self._found.add(part, _finite(logits))
+            else:
+                self._found.add(part, _finite(logits))
+                corners = corners[len(part) :]
 
-    def _rescore(self, corners: np.ndarray) -> Tensor:
+    def _rescore(self, kept: KeptActivations, corners: np.ndarray) -> Tensor:
         """Logits (n, classes) with each of the windows covered."""
         shifted = self._shifted(corners)
         clean, covered = (self._cut(image, shifted) for image in (self._inputs, self._covered))
@@ -248,7 +249,7 @@ class OcclusionSurvey:
         rows, columns = (torch.arange(side, device=clean.device) for side in self.grid.window)
         inside = (rows >= over[:, :1])[:, None, :, None] & (columns >= over[:, 1:])[:, None, None]
         patches = torch.where(inside, covered, clean)
-        return self._activations().rescore(patches, *shifted.T.tolist())
+        return kept.rescore(patches, *shifted.T.tolist())
 
     def _shifted(self, corners: np.ndarray) -> np.ndarray:
         """Corners (n, 2), moved so that whole windows lie inside the input."""
@@ -261,8 +262,13 @@ class OcclusionSurvey:
         return everywhere[:, corners[:, 0], corners[:, 1]].transpose(0, 1)
 
 
-def occlusion_steps(survey: OcclusionSurvey, question: Question) -> Generator[Step, None, None]:
-    """Finish a survey, yielding the map of one question after each batch; at least once."""
+def occlusion_steps(
+    survey: OcclusionSurvey, question: Question, batch_seconds: float | None = None
+) -> Generator[Step, None, None]:
+    """Finish a survey, yielding the map of one question after each batch; at least once.
+
+    ``batch_seconds`` is what a batch may take, as in `OcclusionSurvey.steps`.
+    """
 
     def snapshot() -> Attribution:
         values = survey.attribution(
@@ -281,17 +287,17 @@ def occlusion_steps(survey: OcclusionSurvey, question: Question) -> Generator[St
     known, total = int(survey.known.sum()), survey.grid.count
     yield Step(known, total, snapshot)
     if known < total:
-        with closing(survey.steps()) as steps:
+        with closing(survey.steps(batch_seconds)) as steps:
             for known, total in steps:
                 yield Step(known, total, snapshot)
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     """One number for both directions, or two."""
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(side, int) for side in pair):
+    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(pair) != 2 or not all(isinstance(side, Integral) for side in pair):
         raise SettingError(f"{value!r} is not a size: give one whole number, or (down, across).")
-    return pair
+    return int(pair[0]), int(pair[1])
 
 
 def _finite(logits: Tensor) -> Tensor:

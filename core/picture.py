@@ -48,8 +48,9 @@ class Picture:
         inside = 0 <= left <= right <= width and 0 <= top <= bottom <= height
         square = abs((right - left) - (bottom - top)) < 0.5
         if not (inside and square and right - left > smallest - 0.5):
+            edges = ", ".join(f"{edge:.0f}" for edge in region)
             raise SettingError(
-                f"The crop {tuple(round(edge) for edge in region)} cannot be used: choose a square "
+                f"The crop ({edges}) cannot be used: choose a square "
                 f"of at least {smallest} pixels inside the photo of {width} × {height}."
             )
         return replace(self, region=region)

@@ -13,7 +13,7 @@ class Sample:
     """A picture of the gallery.
 
     Attributes:
-        name: file name without its ending.
+        name: file name without its ending; with it, where two files differ in nothing else.
         title: name for people.
         expected: what a person would call it, or None; the model may have no such class.
         path: the file.
@@ -29,7 +29,10 @@ def samples(folder: Path = FOLDER) -> dict[str, Sample]:
     """All pictures of a folder by name: those in ``samples.toml`` first and in its order."""
     notes_file = folder / "samples.toml"
     notes = tomllib.loads(notes_file.read_text("utf-8")) if notes_file.is_file() else {}
-    files = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in _SUFFIXES}
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in _SUFFIXES:
+            files[path.name if path.stem in files else path.stem] = path
     order = [name for name in notes if name in files] + [n for n in files if n not in notes]
     return {
         name: Sample(

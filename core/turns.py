@@ -12,15 +12,7 @@ from contextlib import contextmanager
 
 turn = threading.Lock()
 
-BATCH_SECONDS = 0.1
-"""What one batch should take: within it nothing is cancelled, and nobody else is served."""
-
 _POLL_SECONDS = 0.05
-
-
-def batch_within(seconds_each: float, most: int) -> int:
-    """How many of something that takes so long each fit into a batch, from 1 to ``most``."""
-    return max(1, min(most, int(BATCH_SECONDS / max(seconds_each, 1e-9))))
 
 
 class Line:

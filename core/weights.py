@@ -1,6 +1,7 @@
 """Weight files: where they lie, how they come here, and whether they are what they should be."""
 
 import hashlib
+import http.client
 import logging
 import tempfile
 import urllib.error
@@ -69,7 +70,7 @@ class WeightsFile:
                     yield from received
                 self._check(partial)
                 partial.replace(self.path)
-        except OSError as error:  # URLError and TimeoutError are among them
+        except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
             _log.warning("download of %s failed", self.url, exc_info=error)
             raise ModelError(
                 f"The weights {self.path.name} ({self.megabytes:.0f} MB) could not be downloaded "
@@ -114,9 +115,11 @@ class WeightsFile:
         return sha256
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | http.client.HTTPException) -> str:
     if isinstance(error, urllib.error.HTTPError):
         return f"the server answered {error.code}"
     if isinstance(error, urllib.error.URLError | TimeoutError):
         return "the server cannot be reached"
+    if isinstance(error, http.client.HTTPException):
+        return "the server's answer makes no sense"
     return (error.strerror or str(error)).lower()

@@ -78,10 +78,8 @@ def main() -> None:
         with place:
             sizes = _sizes(methods.small, scene.side)
             boards.append(Board("sizes", explainer, scene, question, sizes, look))
-    with st.bottom:
-        bar = st.empty()
     jobs = [job for each in boards for job in each.jobs()]
-    if live.run_jobs(jobs, (picture.key, model, device, methods), bar):
+    if live.run_jobs(jobs, (picture.key, model, device, methods)):
         st.rerun()  # from what is known now: the sentence of evidence, the tabs
 
 

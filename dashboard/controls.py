@@ -182,8 +182,8 @@ def choose_methods() -> Methods:
         BASELINES,
         key="baseline",
         bind="query-params",
-        help="What a covered pixel becomes, and where Integrated Gradients begins (baseline). grey is "
-        "zero after normalisation.",
+        help="What a covered pixel becomes, and where Integrated Gradients begins (baseline). "
+        "Grey is zero after normalisation.",
     )
     small, large = (OcclusionSetting(window, stride, baseline) for window, stride in sizes)
     return Methods(IntegratedGradientsSetting(steps, baseline), small, large)
@@ -229,8 +229,8 @@ def choose_look() -> Look:
             "Captum's look",
             key="captum",
             bind="query-params",
-            help="As in Captum's tutorials: positive values only, from 0 to 1, in blues. The numbers "
-            "then say nothing of the model's score.",
+            help="As in Captum's tutorials: positive values only, from 0 to 1, in blues. Then the "
+            "numbers say nothing of the model's score.",
         )
         whole_photo = st.toggle(
             "On the whole photo",

@@ -49,19 +49,20 @@ def tick() -> None:
     _ = "_tick" in st.session_state
 
 
-def run_jobs(jobs: Sequence[Job], request: Hashable, place: DeltaGenerator) -> bool:
+def run_jobs(jobs: Sequence[Job], request: Hashable) -> bool:
     """Compute maps one after the other, the quickest first, each shown as it forms.
 
     Args:
         jobs: what is to be done.
         request: stands for the settings; pressing Stop counts for this request only.
-        place: where progress is told.
 
     Returns:
         Whether a map was finished, so that the page has something new to say.
     """
     if not jobs:
         return False
+    with st.bottom:
+        place = st.empty()
     if st.session_state.get("stopped") == request:
         _stopped(jobs, place)
         return False

@@ -114,20 +114,20 @@ def test_a_bad_upload_leaves_the_page_as_it_was(browser, url, tmp_path):
 
 def test_maps_form_before_they_are_finished(browser, url):
     with open_page(
-        browser, address(url, sample="penguin", small_window=24, small_stride=5), settled=False
+        browser, address(url, sample="penguin", small_window=24, small_stride=8), settled=False
     ) as page:
         page.wait_for_function(
             """() => {
                 const caption = document.querySelector(
-                    '.wil-panel[data-panel="Occlusion small 24/5"] .wil-caption')
+                    '.wil-panel[data-panel="Occlusion small 24/8"] .wil-caption')
                 return caption && /[0-9,]+ of [0-9,]+ passes/.test(caption.innerText)
             }""",
             timeout=1000 * PATIENCE,
         )
-        early = overlay(page, "Occlusion small 24/5")
+        early = overlay(page, "Occlusion small 24/8")
         assert page.locator("[data-testid=stProgress]").is_visible()
-        finished(page, "Occlusion small 24/5")
-        assert overlay(page, "Occlusion small 24/5") != early
+        finished(page, "Occlusion small 24/8")
+        assert overlay(page, "Occlusion small 24/8") != early
         assert page.locator("[data-testid=stProgress]").count() == 0
 
 
@@ -153,15 +153,15 @@ def test_the_nearest_class_is_one_click_away(browser, url):
 
 def test_stop_keeps_what_is_there_and_continue_goes_on(browser, url):
     with open_page(
-        browser, address(url, sample="spoonbills", small_window=30, small_stride=5), settled=False
+        browser, address(url, sample="spoonbills", small_window=30, small_stride=8), settled=False
     ) as page:
-        page.get_by_text(re.compile(r"of 1,600 passes")).first.wait_for(timeout=1000 * PATIENCE)
+        page.get_by_text(re.compile(r"of 676 passes")).first.wait_for(timeout=1000 * PATIENCE)
         page.get_by_role("button", name="Stop", exact=True).click()
         page.get_by_text("nothing that was computed is lost").wait_for(timeout=1000 * PATIENCE)
         settle(page, PATIENCE)
-        assert "stopped at" in caption(page, "Occlusion small 30/5")
+        assert "stopped at" in caption(page, "Occlusion small 30/8")
         page.get_by_role("button", name="Continue", exact=True).click()
-        finished(page, "Occlusion small 30/5")
+        finished(page, "Occlusion small 30/8")
 
 
 def test_the_address_opens_the_same_view_elsewhere(browser, url):
@@ -209,7 +209,7 @@ def test_cover_it_yourself(browser, url):
     with open_page(browser, address(url, tab="Cover it yourself"), settled=False) as page:
         finished(page, "Occlusion small 48/48")
         canvas = page.locator(".st-key-brush canvas")
-        canvas.scroll_into_view_if_needed()
+        canvas.evaluate("canvas => canvas.scrollIntoView({block: 'center'})")
         area = canvas.bounding_box()
         x, y = area["x"] + 0.15 * area["width"], area["y"] + 0.85 * area["height"]
         page.mouse.move(x, y)

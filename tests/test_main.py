@@ -15,6 +15,7 @@ from core import commands, models
 from core.__main__ import main
 from core.errors import SettingError
 from core.explainer import Explainer
+from core.files import write
 from core.panel import DPI
 from core.weights import Progress
 
@@ -203,10 +204,10 @@ def test_a_folder_that_cannot_be_written_to(run, tmp_path):
 def test_files_appear_all_or_none(tmp_path):
     (tmp_path / "a").write_text("old")
     with pytest.raises(SettingError, match="cannot be written"):
-        commands._write(tmp_path, {"a": b"new", "missing/b": b""})
+        write(tmp_path, {"a": b"new", "missing/b": b""})
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "old"
-    commands._write(tmp_path, {"a": b"new"})
+    write(tmp_path, {"a": b"new"})
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_text() == "new"
 
