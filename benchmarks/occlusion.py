@@ -4,8 +4,8 @@ For each model and setting, Captum at several ``perturbations_per_eval`` and the
 turn, several times; a ratio is taken within each turn, so that a busy machine slows both sides, and
 the median is printed. Captum's cost does not depend on where a window lies, so each of its runs is
 broken off after some batches; the survey always runs whole. A network that can only be run densely
-is timed at the coarsest setting alone, since nothing depends on it. Every model has a process of its
-own, where the peak memory of a survey is read before Captum runs.
+is timed at the coarsest setting alone, since nothing depends on it. Every model has a process of
+its own, where the peak memory of a survey is read before Captum runs.
 """
 
 import argparse

@@ -57,9 +57,6 @@ class OcclusionSurvey:
 
     Attributes:
         grid: where the windows lie.
-        clean: logits of the uncovered input, float32 (classes,).
-        known: bool (windows,); which windows' scores are there.
-        scores: float32 (windows, classes) logits, windows row by row; NaN where not known yet.
         forward_passes: windows that this survey itself put through the network.
         seconds: time it spent on them.
         fallback: None if the network is re-inferred incrementally; else why it is run densely.
@@ -75,7 +72,7 @@ class OcclusionSurvey:
         baseline: float | Tensor = 0.0,
         batch_size: int | None = None,
     ) -> None:
-        """Prepare a survey; the network runs once here, on the uncovered input, if it is new.
+        """Prepare a survey; nothing is computed yet.
 
         Args:
             module: float32 (N, C, H, W) -> logits (N, classes). Used in eval mode, left as it was.
@@ -101,26 +98,29 @@ class OcclusionSurvey:
         prepared = memory.prepared(module)
         self._network = prepared.network
         self.fallback = self._network.fallback
-        key = (prepared.key, digest(inputs), digest(self._covered), self.grid.window)
-        found = memory.scores(*key)
-        if found is None:
-            with turn:
-                clean = _finite(self._network.dense(self._inputs))[0]
-            found = memory.begin(KnownScores(self.grid.size, clean), *key)
-        self._found = found
-        self.clean = found.clean
+        self._key = (prepared.key, digest(inputs), digest(self._covered), self.grid.window)
+        self._store: KnownScores | None = None  # held here, so that the memory may forget it
+        self._kept: KeptActivations | None = None  # from the first look until the walk begins
         self.forward_passes = 0
         self.seconds = 0.0
 
     @property
+    def clean(self) -> Tensor:
+        """Logits of the uncovered input, float32 (classes,); one pass, if it is new."""
+        return self._found().clean
+
+    @property
     def known(self) -> np.ndarray:
-        """Which windows' scores are there, bool (windows,)."""
-        return self._found.knows(self.grid.corners)
+        """Which windows' scores are there, bool (windows,); never costs a pass."""
+        self._store = self._store or memory.scores(*self._key)
+        if self._store is None:
+            return np.zeros(self.grid.count, dtype=bool)
+        return self._store.knows(self.grid.corners)
 
     @property
     def scores(self) -> Tensor:
         """Logits of all classes per window, float32 (windows, classes); NaN where not known yet."""
-        return self._found.take(self.grid.corners)
+        return self._found().take(self.grid.corners)
 
     def run(self) -> "OcclusionSurvey":
         """Visit all windows that are not known."""
@@ -143,19 +143,19 @@ class OcclusionSurvey:
         """
         corners = self.grid.corners
         known = self.known
-        answers = self.clean.topk(min(5, len(self.clean))).indices
-        kept = None
+        if known.all():
+            return
+        found = self._found()
+        kept, self._kept = self._kept or self._keep(), None
+        answers = found.clean.topk(min(5, len(found.clean))).indices
         if batch_seconds is not None:
             self._batch_size = min(_FIRST_BATCH, self._largest_batch)
         for leg in legs(self.grid.shape, known, lambda: self.scores[:, answers].numpy()):
-            if kept is None:
-                with turn:
-                    kept = self._network.keep(self._inputs)
             for batch in self._batches(kept, leg):
                 started = time.perf_counter()
                 # Another walk over the same picture may have been here meanwhile.
-                new = batch[~self._found.knows(corners[batch])]
-                self._visit(kept, corners[new])
+                new = batch[~found.knows(corners[batch])]
+                self._visit(kept, found, corners[new])
                 known[batch] = True
                 self.forward_passes += len(new)
                 self.seconds += time.perf_counter() - started
@@ -181,7 +181,7 @@ class OcclusionSurvey:
     def drops(self, question: Question) -> np.ndarray:
         """Score of the clean input minus score with each window covered, float64 (windows,)."""
         known = self.known
-        covered = question.scores(self._found.take(self.grid.corners[known]))
+        covered = question.scores(self._found().take(self.grid.corners[known]))
         clean = question.scores(self.clean[None])
         return interpolate(self.grid.shape, known, (clean - covered).double().numpy())
 
@@ -189,7 +189,7 @@ class OcclusionSurvey:
         """The known windows whose covering changes the top-1 class, strongest change first."""
         known = self.known
         corners = self.grid.corners[known]
-        probabilities = self._found.take(corners).softmax(-1)
+        probabilities = self._found().take(corners).softmax(-1)
         best, index = probabilities.max(-1)
         top = int(self.clean.argmax())
         found = [
@@ -219,7 +219,20 @@ class OcclusionSurvey:
         groups = kept.groups(*self.grid.window, tops, lefts, self._batch_size)
         return (leg[group] for group in groups)
 
-    def _visit(self, kept: KeptActivations, corners: np.ndarray) -> None:
+    def _found(self) -> KnownScores:
+        """What is known of this picture; begun with the clean scores if nothing is."""
+        self._store = self._store or memory.scores(*self._key)
+        if self._store is None:
+            self._kept = self._keep()
+            clean = _finite(self._kept.scores)[0]
+            self._store = memory.begin(KnownScores(self.grid.size, clean), *self._key)
+        return self._store
+
+    def _keep(self) -> KeptActivations:
+        with turn:
+            return self._network.keep(self._inputs)
+
+    def _visit(self, kept: KeptActivations, found: KnownScores, corners: np.ndarray) -> None:
         """Put windows (n, 2) through the network and remember what it says."""
         while len(corners):
             part = corners[: self._batch_size]
@@ -237,7 +250,7 @@ class OcclusionSurvey:
                 self._batch_size = self._largest_batch = len(part) // 2
                 _log.info("out of memory; going on with batches of %d", self._batch_size)
             else:
-                self._found.add(part, _finite(logits))
+                found.add(part, _finite(logits))
                 corners = corners[len(part) :]
 
     def _rescore(self, kept: KeptActivations, corners: np.ndarray) -> Tensor:

@@ -14,6 +14,7 @@ from scipy.spatial import KDTree
 _COARSE = 4  # every fourth window down and across, a sixteenth of them
 _ADAPTIVE_SHARE = 0.25  # after this share of windows the rest comes in the cheapest order
 _LEG_SHARE = 0.02  # chosen at a time; smaller legs choose better but batch worse
+_FEW = 64  # windows that are there so soon that no order is worth smaller batches
 _NEIGHBOURS = 8  # visited windows that are asked how much the answer varies here
 
 
@@ -32,6 +33,9 @@ def legs(
         them are to be visited and marked in ``known``.
     """
     places = np.indices(shape).reshape(2, -1).T
+    if len(places) <= _FEW:
+        yield from _some(np.flatnonzero(~known))
+        return
     # Beginning one in from the border: windows on the border speak for one side only.
     first = np.all([_coarse(length)[places[:, axis]] for axis, length in enumerate(shape)], axis=0)
     yield from _some(np.flatnonzero(first & ~known))

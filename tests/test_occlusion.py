@@ -389,7 +389,7 @@ class Sour(nn.Module):
 
 def test_scores_that_are_no_numbers_are_reported():
     with pytest.raises(ModelError, match=SENTENCE) as refused:
-        OcclusionSurvey(Sour(always=True), picture(), window=4, stride=4)
+        OcclusionSurvey(Sour(always=True), picture(), window=4, stride=4).run()
     assert "scores that are not finite numbers for 1 of 1 inputs" in str(refused.value)
     survey = OcclusionSurvey(Sour(), picture(), window=4, stride=4, baseline=99.0)
     with pytest.raises(ModelError, match=SENTENCE):
@@ -466,7 +466,7 @@ def test_the_module_is_left_as_it_was_after_errors():
     sour = mixed(Sour(always=True))
     before = state(sour)
     with pytest.raises(ModelError):
-        OcclusionSurvey(sour, picture(), window=4, stride=2)
+        OcclusionSurvey(sour, picture(), window=4, stride=2).run()
     assert state(sour) == before
 
 
