@@ -19,6 +19,7 @@ class BoundedCache(Generic[Value]):
         """Begin empty."""
         self._entries = entries
         self._values: OrderedDict[Hashable, Value] = OrderedDict()
+        self._making: dict[Hashable, threading.Lock] = {}
         self._lock = threading.RLock()
 
     def get(self, key: Hashable) -> Value | None:
@@ -38,7 +39,16 @@ class BoundedCache(Generic[Value]):
             return value
 
     def get_or_make(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """The value under a key; made, once, if it is not there."""
-        with self._lock:  # held while making: a second caller waits instead of making it twice
+        """The value under a key; made, once, if it is not there.
+
+        A second caller of the same key waits; those of other keys do not.
+        """
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
             found = self.get(key)
-            return self.put(key, make()) if found is None else found
+            if found is None:
+                found = self.put(key, make())
+        with self._lock:
+            self._making.pop(key, None)
+        return found

@@ -4,6 +4,7 @@ Nothing is computed twice for the same picture, model, weights, settings and que
 digests and frozen settings, never arrays; every cache is bounded.
 """
 
+import hashlib
 import time
 from collections.abc import Callable, Generator, Hashable
 from contextlib import closing
@@ -75,7 +76,7 @@ class Explainer:
         self._classifiers: BoundedCache[Classifier] = BoundedCache(3)
         self._inputs: BoundedCache[Tensor] = BoundedCache(32)
         self._logits: BoundedCache[Tensor] = BoundedCache(256)
-        self._surveys: BoundedCache[OcclusionSurvey] = BoundedCache(32)
+        self._surveys: BoundedCache[OcclusionSurvey] = BoundedCache(12)  # each holds its scores
         self._pace = Pace()
         self._maps: BoundedCache[Attribution] = BoundedCache(128)
 
@@ -139,7 +140,7 @@ class Explainer:
             ModelError: scores or gradients are not finite.
         """
         key = (_identity(classifier), picture.key, setting, question)
-        known = self._maps.get(key)
+        known = self._known_map(classifier, picture, setting, question)
         if known is not None:
             yield Step(1, 1, partial(_same, known))
             return
@@ -173,7 +174,7 @@ class Explainer:
         Raises:
             SettingError: a setting is out of range.
         """
-        if self._maps.get((_identity(classifier), picture.key, setting, question)) is not None:
+        if self._known_map(classifier, picture, setting, question) is not None:
             return Forecast(0, 0.0)
         if isinstance(setting, OcclusionSetting):
             survey = self.survey(classifier, picture, setting)
@@ -188,7 +189,7 @@ class Explainer:
     def covered(
         self, classifier: Classifier, picture: Picture, mask: np.ndarray, baseline: BaselineName
     ) -> Tensor:
-        """Logits (classes,) with a part of the input covered; one forward pass.
+        """Logits (classes,) with a part of the input covered; one forward pass, if it is new.
 
         Args:
             classifier: the model to ask.
@@ -196,10 +197,16 @@ class Explainer:
             mask: bool (H, W) at model-input resolution; True where covered.
             baseline: what a covered pixel becomes.
         """
-        inputs = self.inputs(classifier, picture)
-        chosen = torch.from_numpy(mask).to(inputs.device)
-        cover = self.baseline(classifier, picture, baseline)
-        return classifier.logits(torch.where(chosen, cover, inputs))[0]
+
+        def make() -> Tensor:
+            inputs = self.inputs(classifier, picture)
+            chosen = torch.from_numpy(mask).to(inputs.device)
+            cover = self.baseline(classifier, picture, baseline)
+            return classifier.logits(torch.where(chosen, cover, inputs))[0]
+
+        covered = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
+        key = (_identity(classifier), picture.key, baseline, covered)
+        return self._logits.get_or_make(key, make)
 
     def attribution(
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
@@ -208,6 +215,15 @@ class Explainer:
         for step in self.steps(classifier, picture, setting, question):
             last = step
         return last.snapshot()
+
+    def _known_map(
+        self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
+    ) -> Attribution | None:
+        """A finished map; an occlusion map counts only while its survey is there to be read."""
+        known = self._maps.get((_identity(classifier), picture.key, setting, question))
+        if known is None or isinstance(setting, IntegratedGradientsSetting):
+            return known
+        return known if self.survey(classifier, picture, setting).known.all() else None
 
     def _timed(
         self, steps: Generator[Step, None, None], kind: Hashable

@@ -77,7 +77,7 @@ def integrated_gradients_steps(
     with turn, evaluating(module), torch.no_grad():
         logits = module(torch.cat([inputs, reference]))
         question.check(logits.shape[-1])
-        ends = question.scores(logits.double())
+        ends = question.scores(logits.cpu().double())
     if not ends.isfinite().all():
         raise ModelError(
             "The model's scores are not finite numbers, so there is no map: "
@@ -89,14 +89,14 @@ def integrated_gradients_steps(
     alphas, weights = (1 + nodes) / 2, weights / 2
     order = _interleaved(steps)
     captum = IntegratedGradients(lambda batch: question.scores(module(batch)))
-    total = torch.zeros_like(inputs, dtype=torch.float64)
+    total = torch.zeros(inputs.shape, dtype=torch.float64)  # on the CPU: mps has no float64
     weight_done = seconds = 0.0
     done = 0
 
     def snapshot() -> Attribution:
         values = (total / weight_done).sum(dim=(0, 1))
         return Attribution(
-            values=values.cpu().numpy(),
+            values=values.numpy(),
             method="integrated_gradients",
             question=question,
             parameters={"steps": steps, "baseline": _describe(baseline)},
@@ -123,7 +123,7 @@ def integrated_gradients_steps(
                 "The gradients are not finite numbers, so there is no map: "
                 "choose another score, baseline or picture."
             )
-        total += part.detach().double()
+        total += part.detach().cpu().double()
         weight_done += float(weights[chunk].sum())
         done += len(chunk)
         seconds += time.perf_counter() - started

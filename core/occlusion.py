@@ -31,6 +31,7 @@ from core.windows import WindowGrid
 
 _log = logging.getLogger(__name__)
 _LARGEST_BATCH = {"cpu": 32, "cuda": 256, "mps": 64}
+_HEAVY = 1e9  # multiply-adds of a dense pass; such a network fills a CPU with half the batch
 _FIRST_BATCH = 8
 
 
@@ -93,6 +94,7 @@ class OcclusionSurvey:
             raise SettingError(f"Batch size: {batch_size}; choose 1 or more.")
         self._largest_batch = batch_size or _LARGEST_BATCH[inputs.device.type]
         self._batch_size = self._largest_batch
+        self._halve_if_heavy = batch_size is None and inputs.device.type == "cpu"
         self._inputs = inputs.detach()
         self._covered = baseline_like(baseline, self._inputs)
         prepared = memory.prepared(module)
@@ -100,7 +102,6 @@ class OcclusionSurvey:
         self.fallback = self._network.fallback
         self._key = (prepared.key, digest(inputs), digest(self._covered), self.grid.window)
         self._store: KnownScores | None = None  # held here, so that the memory may forget it
-        self._kept: KeptActivations | None = None  # from the first look until the walk begins
         self.forward_passes = 0
         self.seconds = 0.0
 
@@ -146,7 +147,10 @@ class OcclusionSurvey:
         if known.all():
             return
         found = self._found()
-        kept, self._kept = self._kept or self._keep(), None
+        kept = self._keep()
+        if self._halve_if_heavy and kept.dense_multiply_adds > _HEAVY:
+            self._batch_size = self._largest_batch = self._largest_batch // 2
+            self._halve_if_heavy = False
         answers = found.clean.topk(min(5, len(found.clean))).indices
         if batch_seconds is not None:
             self._batch_size = min(_FIRST_BATCH, self._largest_batch)
@@ -223,8 +227,8 @@ class OcclusionSurvey:
         """What is known of this picture; begun with the clean scores if nothing is."""
         self._store = self._store or memory.scores(*self._key)
         if self._store is None:
-            self._kept = self._keep()
-            clean = _finite(self._kept.scores)[0]
+            with turn:
+                clean = _finite(self._network.dense(self._inputs))[0]
             self._store = memory.begin(KnownScores(self.grid.size, clean), *self._key)
         return self._store
 
@@ -282,6 +286,7 @@ def occlusion_steps(
 
     ``batch_seconds`` is what a batch may take, as in `OcclusionSurvey.steps`.
     """
+    passes, seconds = survey.forward_passes, survey.seconds
 
     def snapshot() -> Attribution:
         values = survey.attribution(
@@ -292,17 +297,16 @@ def occlusion_steps(
             method="occlusion",
             question=question,
             parameters={"window": survey.grid.window, "stride": survey.grid.stride},
-            forward_passes=survey.forward_passes,
-            seconds=survey.seconds,
+            forward_passes=survey.forward_passes - passes,
+            seconds=survey.seconds - seconds,
         )
 
-    question.check(len(survey.clean))
     known, total = int(survey.known.sum()), survey.grid.count
-    yield Step(known, total, snapshot)
-    if known < total:
-        with closing(survey.steps(batch_seconds)) as steps:
-            for known, total in steps:
-                yield Step(known, total, snapshot)
+    with closing(survey.steps(batch_seconds)) as steps:
+        question.check(len(survey.clean))
+        yield Step(known, total, snapshot)
+        for known, total in steps:
+            yield Step(known, total, snapshot)
 
 
 def _pair(value: int | tuple[int, int]) -> tuple[int, int]:

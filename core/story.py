@@ -18,6 +18,8 @@ def number(value: float) -> str:
     """A number with two or three telling digits and a true minus sign."""
     size = abs(value)
     digits = 1 if size >= 10 else 2 if size >= 0.1 else 3 if size >= 0.01 else 5
+    if 0 < size < 1e-5:
+        return f"{value:.1e}".replace("-", "−")
     return f"{value:.{digits}f}".replace("-", "−") if size else "0"
 
 
@@ -50,5 +52,5 @@ def strongest_window(survey: OcclusionSurvey, class_names: tuple[str, ...]) -> s
     covered = clean - float(survey.drops(question).max())
     return (
         f"No single window of {height} × {width} pixels changes the answer; "
-        f"at worst it falls from {percent(clean)} to {percent(covered)}."
+        f"at worst it goes from {percent(clean)} to {percent(covered)}."
     )

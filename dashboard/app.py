@@ -39,10 +39,8 @@ def main() -> None:
     st.set_page_config("Where It Looked", str(_HERE / "icon.png"), layout="wide")
     st.html(_HERE / "style.css")
     explainer = state.explainer()
-    with st.container():
-        for sentence in state.begin():
-            st.warning(sentence)
-        notices = st.container()
+    state.begin()
+    notices = st.container()
     with st.sidebar:
         controls.choose_picture()
         model, device = controls.choose_model()
@@ -50,14 +48,17 @@ def main() -> None:
     with notices:
         classifier = _classifier(explainer, model, device)
     scene = Scene(picture, classifier)
-    ranking = classifier.ranking(explainer.logits(classifier, picture), len(classifier.class_names))
+    try:
+        logits = explainer.logits(classifier, picture)
+        ranking = classifier.ranking(logits, len(classifier.class_names))
+    except UserError as error:
+        _log.info("no prediction", exc_info=error)
+        st.error(str(error))
+        return
     with st.sidebar:
         question = controls.choose_question(classifier, [entry.index for entry in ranking])
-        methods = controls.choose_methods()
+        methods = controls.choose_methods(scene.side)
         look = controls.choose_look()
-    with notices:
-        for sentence in state.refused():
-            st.warning(sentence)
 
     evidence = _headline(ranking, question, scene, sample)
     evidence.html(
@@ -74,12 +75,16 @@ def main() -> None:
         _inspect(explainer, scene, settings, board.maps)
     boards = [board]
     place = draw_tabs(explainer, scene, question, board.maps, methods.small, look)
+    state.check_address((*controls.BOUND, "tab"))
+    with notices:
+        for sentence in state.notices():
+            st.warning(sentence)
     if place is not None:
         with place:
             sizes = _sizes(methods.small, scene.side)
             boards.append(Board("sizes", explainer, scene, question, sizes, look))
     jobs = [job for each in boards for job in each.jobs()]
-    if live.run_jobs(jobs, (picture.key, model, device, methods)):
+    if live.run_jobs(jobs, (picture.key, model, device, methods, question)):
         st.rerun()  # from what is known now: the sentence of evidence, the tabs
 
 
@@ -101,17 +106,24 @@ def _sizes(setting: OcclusionSetting, side: int) -> dict[str, Setting]:
 
 def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:
     """The chosen model, or, if it cannot be had, the one before, with a sentence that says so."""
-    title = registry()[model].title
-    try:
-        live.run_download(model, title)
-        classifier = explainer.classifier(model, device)
-    except UserError as error:
-        _log.info("model %s: not loaded", model, exc_info=error)
-        before = st.session_state.get("last_model", (DEFAULT_MODEL, "auto"))
-        classifier = explainer.classifier(*before)
-        st.error(f"{error} The page shows {classifier.record.title}.")
-        return classifier
-    st.session_state["last_model"] = (model, device)
+    failed: dict[tuple[str, str], str] = st.session_state.setdefault("failed_models", {})
+    wanted = (model, device)
+    if wanted not in failed:
+        try:
+            live.run_download(model, registry()[model].title)
+            classifier = explainer.classifier(model, device)
+        except UserError as error:
+            _log.info("model %s: not loaded", model, exc_info=error)
+            failed.clear()
+            failed[wanted] = str(error)
+        else:
+            failed.clear()
+            st.session_state["last_model"] = wanted
+            return classifier
+    # Not tried again at every move of a slider: a network that is not there takes its time.
+    classifier = explainer.classifier(*st.session_state.get("last_model", (DEFAULT_MODEL, "auto")))
+    st.error(state.plain(f"{failed[wanted]} The page shows {classifier.record.title}."))
+    st.button("Try again", on_click=failed.clear)
     return classifier
 
 

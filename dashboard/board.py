@@ -115,10 +115,18 @@ class Board:
             if title in self.maps:
                 panel = self._panels[title]
             elif title in self._failed:
-                panel = Panel(title, self._failed[title], caption=self._failed[title])
+                sentence = self._failed[title]
+                panel = Panel(title, sentence, caption=sentence, state="failed")
             elif slot < len(before) and before[slot][0] == self._scene.picture.key:
                 # The map that was here, dimmed, until the new one begins to form.
-                panel = replace(before[slot][1], title=title, caption="", bar=None, state="old")
+                panel = replace(
+                    before[slot][1],
+                    title=title,
+                    alt=f"{title}: not computed yet.",
+                    caption="",
+                    bar=None,
+                    state="old",
+                )
             else:
                 panel = Panel(title, f"{title}: not computed yet.")
             panels.append(panel)
@@ -127,10 +135,11 @@ class Board:
 
     def _held(self, scales: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
         """The scales that were in force when they were first held, slot by slot."""
-        held: dict[int, tuple[float, float]] = st.session_state.setdefault(
+        held: dict[object, tuple[float, float]] = st.session_state.setdefault(
             f"{self._memory}_scales", {}
         )
-        slots = {title: slot for slot, title in enumerate(self._settings)}
+        kind = (self._question.kind, self._question.contrast is None, self._look.display.sign)
+        slots = {title: (slot, kind) for slot, title in enumerate(self._settings)}
         for title, ends in scales.items():
             if title not in self._progress:  # a map that still forms has no scale to hold
                 held.setdefault(slots[title], ends)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.baselines import BASELINES
+from core.errors import SettingError
 from core.explainer import IntegratedGradientsSetting, OcclusionSetting
 from core.labels import display_names, search
 from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
 from core.rendering import COLOUR_MAPS, SIGNS, Display
 from core.scores import SCORE_KINDS, Question
+from core.windows import WindowGrid
 from dashboard import state
 from dashboard.view import Look
 
@@ -20,6 +22,12 @@ NOTHING = "nothing"
 PRESETS = {"penguin": (22, 10, 50, 40), "swan": (15, 8, 60, 50)}
 _WINDOW_KEYS = ("small_window", "small_stride", "large_window", "large_stride")
 _MAX_WINDOW = 224
+
+# The keys of the controls whose values are in the address.
+BOUND = (
+    *("model", "device", "target", "contrast", "score", "steps", "baseline", *_WINDOW_KEYS),
+    *("sign", "colour_map", "opacity", "outliers", "same_scale", "captum", "whole_photo"),
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,9 @@ def choose_picture() -> None:
         help="At most 20 MB and 50 megapixels. It stays in this browser session's memory.",
     )
     if "upload_error" in st.session_state:
-        st.error(st.session_state["upload_error"])
+        st.error(state.plain(st.session_state["upload_error"]))
+    if "uploaded" in st.session_state and source != state.UPLOAD:
+        st.button("Back to your photo", on_click=state.choose_upload, width="stretch")
 
 
 def choose_model() -> tuple[str, str]:
@@ -134,39 +144,13 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
     return Question(target, contrast, kind)
 
 
-def choose_methods() -> Methods:
-    """Windows, strides, steps and baseline."""
-    default = dict(zip(_WINDOW_KEYS, PRESETS[state.DEFAULT_SAMPLE], strict=True))
+def choose_methods(side: int) -> Methods:
+    """Windows, strides, steps and baseline, for a model input of ``side`` pixels."""
     sizes = []
     for label, prefix in (("Small window", "small"), ("Large window", "large")):
         st.markdown(f"**{label}**")
-        size, stride = st.columns(2)
-        sizes.append(
-            (
-                size.slider(
-                    "size",
-                    1,
-                    _MAX_WINDOW,
-                    default[f"{prefix}_window"],
-                    key=f"{prefix}_window",
-                    bind="query-params",
-                    on_change=_limit_stride,
-                    args=(prefix,),
-                    help="Side of the covered square, in pixels of the model's input.",
-                ),
-                stride.slider(
-                    "stride",
-                    1,
-                    _MAX_WINDOW,
-                    default[f"{prefix}_stride"],
-                    key=f"{prefix}_stride",
-                    bind="query-params",
-                    on_change=_limit_stride,
-                    args=(prefix,),
-                    help="From one window to the next: at most the size, or pixels stay uncovered.",
-                ),
-            )
-        )
+        sizes.append(_choose_window(prefix))
+        st.caption(_cost(side, *sizes[-1]))
     steps = st.slider(
         "Integrated Gradients steps",
         10,
@@ -187,6 +171,45 @@ def choose_methods() -> Methods:
     )
     small, large = (OcclusionSetting(window, stride, baseline) for window, stride in sizes)
     return Methods(IntegratedGradientsSetting(steps, baseline), small, large)
+
+
+def _choose_window(prefix: str) -> tuple[int, int]:
+    """Size and stride of one of the two windows."""
+    default = dict(zip(_WINDOW_KEYS, PRESETS[state.DEFAULT_SAMPLE], strict=True))
+    chosen = []
+    for column, name, words in zip(
+        st.columns(2),
+        ("window", "stride"),
+        (
+            "Side of the covered square, in pixels of the model's input.",
+            "From one window to the next: at most the size, or pixels stay uncovered.",
+        ),
+        strict=True,
+    ):
+        key = f"{prefix}_{name}"
+        chosen.append(
+            column.slider(
+                "size" if name == "window" else name,
+                1,
+                _MAX_WINDOW,
+                default[key],
+                key=key,
+                bind="query-params",
+                on_change=_limit_stride,
+                args=(prefix,),
+                help=words,
+            )
+        )
+    return chosen[0], chosen[1]
+
+
+def _cost(side: int, window: int, stride: int) -> str:
+    """How many windows that is; nothing where there can be none, which the panel says."""
+    try:
+        count = WindowGrid((side, side), (window, window), (stride, stride)).count
+    except SettingError:
+        return ""
+    return f"{count:,} windows, one forward pass each"
 
 
 def choose_look() -> Look:
@@ -269,7 +292,7 @@ def _resolve(key: str, asked: str, by_name: dict[str, int], names: tuple[str, ..
     found = search(names, asked)
     if found.index is not None:
         return found.index
-    st.warning(found.sentence(names))
+    st.warning(state.plain(found.sentence(names)))
     for index in found.nearest[:3]:
         st.button(
             names[index],

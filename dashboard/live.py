@@ -145,7 +145,9 @@ def _seconds(job: Job) -> float:
 def _total(jobs: Sequence[Job]) -> str:
     passes = sum(job.cost.passes for job in jobs)
     known = [job.cost.seconds for job in jobs if job.cost.seconds is not None]
-    return f"{passes:,} passes" + (f", about {max(1, round(sum(known)))} s" if known else "")
+    if len(known) < len(jobs):  # a part of the time would be taken for all of it
+        return f"{passes:,} passes"
+    return f"{passes:,} passes, about {max(1, round(sum(known)))} s"
 
 
 def _left(elapsed: float, done: int, missing: int) -> str:

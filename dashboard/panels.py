@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-State = Literal["done", "old"]
+State = Literal["done", "old", "failed"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Panel:
         bar: the map's colour bar.
         outlines: rectangles on the picture.
         caption: what was done, in small type.
-        state: "old" is dimmed.
+        state: "old" is dimmed; "failed" has no picture, and its caption says why.
     """
 
     title: str
@@ -87,7 +87,8 @@ def _panel(panel: Panel) -> str:
 
 def _picture(panel: Panel) -> str:
     if panel.picture is None:
-        return '<span class="wil-waiting">waiting …</span>'
+        words = "no map" if panel.state == "failed" else "waiting …"
+        return f'<span class="wil-waiting">{words}</span>'
     width, height = panel.size
     # The longer side fills the box.
     side = "width:100%" if width >= height else "height:100%"

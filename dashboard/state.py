@@ -1,6 +1,8 @@
 """What all browser sessions share, and what each keeps for itself."""
 
 import logging
+import re
+from collections.abc import Collection
 
 import streamlit as st
 
@@ -33,8 +35,17 @@ def line() -> Line:
 
 @st.cache_resource(show_spinner=False)
 def gallery() -> dict[str, Sample]:
-    """The sample pictures."""
-    return samples()
+    """The sample pictures that can be opened."""
+    return {name: sample for name, sample in samples().items() if _opens(name, sample)}
+
+
+def _opens(name: str, sample: Sample) -> bool:
+    try:
+        picture_from_file(sample.path)
+    except UserError as error:
+        _log.warning("sample %s is left out: %s", name, error)
+        return False
+    return name != UPLOAD
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -43,34 +54,43 @@ def sample_picture(name: str) -> Picture:
     return picture_from_file(gallery()[name].path)
 
 
-def begin() -> list[str]:
-    """Read the address once per session; returns what is wrong with it, in sentences."""
+def begin() -> None:
+    """Read the address, once per session."""
     if "source" in st.session_state:
-        return []
-    st.session_state["source"] = DEFAULT_SAMPLE
-    st.session_state["asked"] = st.query_params.to_dict()
-    wanted = st.query_params.get("sample")
-    if wanted is None:
-        return []
+        return
+    st.session_state.update(source=DEFAULT_SAMPLE, notices=[], asked=st.query_params.to_dict())
+    wanted = st.query_params.get("sample", DEFAULT_SAMPLE)
     if wanted in gallery():
         st.session_state["source"] = wanted
-        return []
-    if wanted == UPLOAD:
-        return ["The picture of this view was an upload, and uploads are not part of an address."]
-    return [f'There is no sample "{wanted}"; the page shows {gallery()[DEFAULT_SAMPLE].title}.']
+    elif wanted == UPLOAD:
+        _notice("The picture of this view was an upload, and uploads are not part of an address.")
+    else:
+        _notice(f'There is no sample "{wanted}"; the page shows {gallery()[DEFAULT_SAMPLE].title}.')
 
 
-def refused() -> list[str]:
-    """What the address asked for and the controls did not accept; to be called after them, once."""
+def check_address(bound: Collection[str]) -> None:
+    """Note what the address asked for and the controls, by their keys, did not accept."""
     asked = st.session_state.pop("asked", {})
-    sentences = []
-    for key, wanted in asked.items():
-        if key in st.session_state and not _same(wanted, st.session_state[key]):
-            sentences.append(
-                f"The address asks for {key} {wanted!r}, which is not possible; "
+    for key in bound:
+        if key in asked and not _same(asked[key], st.session_state[key]):
+            _notice(
+                f"The address asks for {key} {asked[key]!r}, which is not possible; "
                 f"the page shows {st.session_state[key]}."
             )
-    return sentences
+
+
+def notices() -> list[str]:
+    """What is to be told about the address, until another picture is chosen; Markdown."""
+    return st.session_state["notices"]
+
+
+def plain(text: str) -> str:
+    """Text for an element that reads Markdown: what a person or an address wrote stays text."""
+    return re.sub(r"([^\w\s,;?])", r"\\\1", text)
+
+
+def _notice(sentence: str) -> None:
+    st.session_state["notices"].append(plain(sentence))
 
 
 def _same(wanted: str, value: object) -> bool:
@@ -103,6 +123,11 @@ def accept_upload() -> None:
         st.session_state["upload_error"] = str(error)
 
 
+def choose_upload() -> None:
+    """Take this session's upload as the picture again."""
+    _take(UPLOAD)
+
+
 def choose_sample(name: str) -> None:
     """Take a sample as the picture."""
     st.session_state.pop("upload_error", None)
@@ -126,4 +151,5 @@ def current_picture() -> tuple[Picture, Sample | None]:
 def _take(source: str) -> None:
     st.session_state["source"] = source
     st.session_state["region"] = None
+    st.session_state["notices"] = []
     st.query_params["sample"] = source

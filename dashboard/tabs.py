@@ -92,7 +92,7 @@ def _flips(explainer: Explainer, scene: Scene, setting: OcclusionSetting) -> Non
             for index, colour, count in found.legend
         )
         lines = "".join(
-            f"<li>Covering row {flip.top}, column {flip.left}: {answer} falls to "
+            f"<li>Covering row {flip.top}, column {flip.left}: {answer} is at "
             f"{percent(flip.before)}, the answer becomes {escape(names[flip.index])}, "
             f"{percent(flip.probability)}.</li>"
             for flip in found.flips[:_LISTED]
@@ -163,9 +163,11 @@ def _compare(scene: Scene, maps: Mapping[str, Attribution], look: Look) -> None:
     if not maps:
         st.caption("Waiting for the first map.")
         return
-    title = st.segmented_control(
-        "Map", list(maps), default=next(iter(maps)), key="compared", required=True
+    titles = {title.split("/")[0].rstrip("0123456789 "): title for title in maps}
+    chosen = st.segmented_control(  # without the settings, so that the choice outlives them
+        "Map", list(titles), default=next(iter(titles)), key="compared", required=True
     )
+    title = titles[chosen]
     values = maps[title].values
     overlay = data_uri(colours(values, look.display, scale([values], look.display)))
     place, _ = st.columns([1, 1])

@@ -93,5 +93,5 @@ def test_no_window_changes_the_answer():
     # Logits 4, 0, 0: e^4 / (e^4 + 2) = 0.965; with a column covered e^2 / (e^2 + 2) = 0.787.
     found = survey(1.0, 0.0).run()
     assert strongest_window(found, ("left", "right", "none")) == (
-        "No single window of 2 × 1 pixels changes the answer; at worst it falls from 96 % to 79 %."
+        "No single window of 2 × 1 pixels changes the answer; at worst it goes from 96 % to 79 %."
     )
