@@ -99,9 +99,13 @@ def _time_slider(page: Page) -> None:
 
 def _time_target(page: Page) -> None:
     box = page.locator(".st-key-target input")
-    box.fill("goose")
+    box.click()
+    box.press("Control+a")
+    box.press_sequentially("goose", delay=20)
+    option = page.get_by_role("option").first
+    option.wait_for()
     page.evaluate(_STARTED)
-    page.keyboard.press("Enter")
+    option.click()
     page.wait_for_function(
         f"() => {_caption(15, 8)}.startsWith('logit of goose')", polling=10, timeout=60_000
     )

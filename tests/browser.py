@@ -1,6 +1,6 @@
 """Helpers of tests that drive a real browser: a server, Chromium, a page that must not complain.
 
-    from tests.browser import chromium, open_page, serve  # noqa: F401 (chromium: fixture "browser")
+    from tests.browser import open_page, serve, settle  # conftest.py has the fixture "browser"
 
     @pytest.mark.browser
     def test_something(browser, tmp_path):

@@ -4,6 +4,8 @@ import threading
 
 import pytest
 
+from tests.browser import chromium  # noqa: F401 - the fixture "browser", one for all files
+
 
 @pytest.fixture(autouse=True)
 def forget():

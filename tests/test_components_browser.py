@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.browser import chromium, open_page, serve, settle  # noqa: F401 (the fixture "browser")
+from tests.browser import open_page, serve, settle
 
 pytestmark = pytest.mark.browser
 
