@@ -26,7 +26,7 @@ def png(drawn: Image.Image) -> bytes:
 
 
 def write(folder: Path, files: dict[str, bytes]) -> list[Path]:
-    """Write files by name; each appears, or replaces an older one, only when all are complete.
+    """Write files by name; each appears, or replaces an older one, whole, once all are prepared.
 
     Raises:
         SettingError: the folder cannot be written to.

@@ -82,7 +82,10 @@ class KnownScores:
 
 
 class Memory:
-    """A bounded, thread-safe store of prepared networks and known scores; least recent go first."""
+    """A thread-safe store of prepared networks and known scores; the least recent go first.
+
+    The bound is on what is held here: a survey that is still in use keeps its own scores alive.
+    """
 
     def __init__(self, limit_bytes: int = _LIMIT_BYTES) -> None:
         """Begin empty, to hold about ``limit_bytes`` of scores."""

@@ -120,7 +120,7 @@ class OcclusionSurvey:
 
     @property
     def scores(self) -> Tensor:
-        """Logits of all classes per window, float32 (windows, classes); NaN where not known yet."""
+        """Logits per window, float32 (windows, classes), row by row; NaN where not known yet."""
         return self._found().take(self.grid.corners)
 
     def run(self) -> "OcclusionSurvey":
