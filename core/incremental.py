@@ -105,6 +105,7 @@ class KeptActivations:
         scores: (1, classes) logits of the picture.
         dense_multiply_adds: of the convolutions and linear layers for one picture, as the
             definition of these layers counts them; 0 for a network that cannot be traced.
+        live_bytes: the most that the activations of one picture take at one time; 0 likewise.
     """
 
     def __init__(self, network: IncrementalNetwork, inputs: Tensor) -> None:
@@ -117,6 +118,7 @@ class KeptActivations:
         self._network = network
         self._pass: KeepingPass | None = None
         self.dense_multiply_adds = 0
+        self.live_bytes = 0
         with torch.inference_mode():
             self._inputs = inputs.detach().clone(memory_format=torch.channels_last)
             if network._program is None:
@@ -125,6 +127,7 @@ class KeptActivations:
                 self._pass = KeepingPass(network._program)
                 scores = self._pass.run(self._inputs)
                 self.dense_multiply_adds = self._pass.multiply_adds
+                self.live_bytes = self._pass.live_bytes
         if not isinstance(scores, Tensor) or scores.dim() != 2:
             raise SettingError(
                 "The network does not return one tensor of logits (pictures, classes); wrap it in "
@@ -180,11 +183,12 @@ class KeptActivations:
                     reach += (region.last - region.first + 1) * step.terms**0.5
 
         def halves(members: Pairs) -> list[list[int]]:
-            if len(members) <= batch:
+            parts = -(-len(members) // batch)
+            if parts <= 1:
                 return [members.tolist()]
             axis = int(np.ptp(reach[:, members], axis=1).argmax())
             members = members[np.lexsort((reach[1 - axis, members], reach[axis, members]))]
-            middle = -(-len(members) // batch) // 2 * batch
+            middle = len(members) * (parts // 2) // parts
             return halves(members[:middle]) + halves(members[middle:])
 
         return halves(np.arange(start.shape[1])) if start.size else []

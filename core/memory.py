@@ -5,7 +5,6 @@ another stride shares whatever positions coincide. Models are recognised by iden
 fingerprint of their weights and settings, so that a changed model never meets old scores.
 """
 
-import hashlib
 import threading
 from collections import OrderedDict
 from typing import NamedTuple
@@ -13,11 +12,13 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+import xxhash
 from torch import Tensor, nn
 
 from core.incremental import IncrementalNetwork
 
 _LIMIT_BYTES = 256 << 20  # 65,000 windows of 1,000 classes
+_PLAIN = (int, float, str, tuple, type(None))
 
 
 class Prepared(NamedTuple):
@@ -133,23 +134,34 @@ memory = Memory()
 
 
 def digest(tensor: Tensor) -> str:
-    """Hex sha256 of a tensor's shape, type and values."""
-    plain = tensor.detach().cpu().contiguous()
-    found = hashlib.sha256(f"{tuple(plain.shape)} {plain.dtype}".encode())
-    found.update(plain.reshape(-1).view(torch.uint8).numpy().data)
+    """Hex XXH3 (128 bits) of a tensor's shape, type and values.
+
+    It guards against mistakes, not against forgery, and reads weights as fast as memory gives them.
+    """
+    found = xxhash.xxh3_128()
+    _add(found, tensor)
     return found.hexdigest()
 
 
 def fingerprint(module: nn.Module) -> str:
-    """Hex sha256 of what a module computes: classes, plain settings, parameters and buffers."""
-    found = hashlib.sha256()
+    """Digest of what a module computes: classes, plain settings, parameters and buffers."""
+    found = xxhash.xxh3_128()
     for name, child in module.named_modules():
         settings = {
             key: value
             for key, value in vars(child).items()
-            if key != "training" and isinstance(value, int | float | str | tuple | None)
+            if key != "training" and isinstance(value, _PLAIN)
         }
         found.update(f"{name} {type(child)} {sorted(settings.items())}".encode())
-    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        found.update(f"{name} {tensor.device} {digest(tensor)}".encode())
+        for held in (child._parameters, child._buffers):
+            for key, tensor in held.items():
+                if tensor is not None:
+                    found.update(f"{key} {tensor.device} ".encode())
+                    _add(found, tensor)
     return found.hexdigest()
+
+
+def _add(found: xxhash.xxh3_128, tensor: Tensor) -> None:
+    plain = tensor.detach().cpu().contiguous()
+    found.update(f"{tuple(plain.shape)} {plain.dtype} ".encode())
+    found.update(plain.reshape(-1).view(torch.uint8).numpy().data)

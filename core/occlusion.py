@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from core.attribution import Attribution, Step
 from core.checks import baseline_like, check_inputs
 from core.errors import ModelError, ResourceError, SettingError
+from core.free_memory import free_bytes
 from core.incremental import KeptActivations
 from core.memory import KnownScores, digest, memory
 from core.preview import interpolate, legs
@@ -32,6 +33,7 @@ from core.windows import WindowGrid
 _log = logging.getLogger(__name__)
 _LARGEST_BATCH = {"cpu": 32, "cuda": 256, "mps": 64}
 _HEAVY = 1e9  # multiply-adds of a dense pass; such a network fills a CPU with half the batch
+_SCRATCH = 4  # what the transforms inside of a layer take, as a multiple of its activations
 _FIRST_BATCH = 8
 
 
@@ -81,8 +83,8 @@ class OcclusionSurvey:
             window, stride: pixels, for both directions or as (down, across).
             baseline: what a covered pixel becomes, in the input's own space: a number, or a tensor
                 of the input's shape.
-            batch_size: windows per batch; by default suited to the device. Halved by itself when
-                memory runs out.
+            batch_size: windows per batch; by default suited to the device, and to the memory that
+                is free when the survey runs. Halved by itself when memory runs out.
 
         Raises:
             SettingError: a setting is out of its range.
@@ -94,7 +96,7 @@ class OcclusionSurvey:
             raise SettingError(f"Batch size: {batch_size}; choose 1 or more.")
         self._largest_batch = batch_size or _LARGEST_BATCH[inputs.device.type]
         self._batch_size = self._largest_batch
-        self._halve_if_heavy = batch_size is None and inputs.device.type == "cpu"
+        self._choose_batch = batch_size is None
         self._inputs = inputs.detach()
         self._covered = baseline_like(baseline, self._inputs)
         prepared = memory.prepared(module)
@@ -146,11 +148,10 @@ class OcclusionSurvey:
         known = self.known
         if known.all():
             return
-        found = self._found()
         kept = self._keep()
-        if self._halve_if_heavy and kept.dense_multiply_adds > _HEAVY:
-            self._batch_size = self._largest_batch = self._largest_batch // 2
-            self._halve_if_heavy = False
+        found = self._found(kept.scores)
+        if self._choose_batch:
+            self._batch_size = self._largest_batch = self._suitable_batch(kept)
         answers = found.clean.topk(min(5, len(found.clean))).indices
         if batch_seconds is not None:
             self._batch_size = min(_FIRST_BATCH, self._largest_batch)
@@ -217,19 +218,29 @@ class OcclusionSurvey:
         )
         return done / (kept.dense_multiply_adds * self.grid.count)
 
+    def _suitable_batch(self, kept: KeptActivations) -> int:
+        """As many windows as the device computes well at once and has memory for."""
+        device = self._inputs.device
+        batch = _LARGEST_BATCH[device.type]
+        if device.type == "cpu" and kept.dense_multiply_adds > _HEAVY:
+            batch //= 2
+        fitting = free_bytes(device) // (_SCRATCH * max(kept.live_bytes, 1))
+        return max(1, min(batch, fitting, self._largest_batch))
+
     def _batches(self, kept: KeptActivations, leg: np.ndarray) -> Iterator[np.ndarray]:
         """Split windows (n,) into batches of windows that are cheap together."""
         tops, lefts = self._shifted(self.grid.corners[leg]).T.tolist()
         groups = kept.groups(*self.grid.window, tops, lefts, self._batch_size)
         return (leg[group] for group in groups)
 
-    def _found(self) -> KnownScores:
-        """What is known of this picture; begun with the clean scores if nothing is."""
+    def _found(self, clean: Tensor | None = None) -> KnownScores:
+        """What is known of this picture; begun with the clean scores (1, classes) if nothing is."""
         self._store = self._store or memory.scores(*self._key)
         if self._store is None:
-            with turn:
-                clean = _finite(self._network.dense(self._inputs))[0]
-            self._store = memory.begin(KnownScores(self.grid.size, clean), *self._key)
+            if clean is None:
+                with turn:
+                    clean = self._network.dense(self._inputs)
+            self._store = memory.begin(KnownScores(self.grid.size, _finite(clean)[0]), *self._key)
         return self._store
 
     def _keep(self) -> KeptActivations:

@@ -93,6 +93,7 @@ class KeepingPass(DensePass):
         shapes: of all tensors.
         kept: the maps, by what their padding consists of.
         multiply_adds: of convolutions and linear layers.
+        live_bytes: the most that the values of the pass took at one time.
     """
 
     def __init__(self, program: Program) -> None:
@@ -101,6 +102,7 @@ class KeepingPass(DensePass):
         self.shapes: dict[fx.Node, torch.Size] = {}
         self.kept: dict[fx.Node, dict[float, KeptMap]] = {}
         self.multiply_adds = 0
+        self.live_bytes = 0
 
     def run(self, inputs: Tensor) -> Any:
         """The output for inputs (1, C, H, W)."""
@@ -113,6 +115,10 @@ class KeepingPass(DensePass):
         if isinstance(output, Tensor):
             self.shapes[step.node] = output.shape
             self.multiply_adds += step.terms * output.numel()
+            live = (value for value in self.values.values() if isinstance(value, Tensor))
+            self.live_bytes = max(
+                self.live_bytes, output.nbytes + sum(value.nbytes for value in live)
+            )
         if step.reads_surroundings:
             for node in self.program.local.intersection(step.inputs):
                 self._keep(node, step, np.array(getattr(output, "shape", ())[2:]))

@@ -13,7 +13,7 @@ from torch import nn
 from toys import CLASSES, NETWORKS, Sums, network, picture, seeded
 
 from core.errors import ModelError, ResourceError, SettingError
-from core.incremental import KeptActivations
+from core.incremental import IncrementalNetwork, KeptActivations
 from core.occlusion import Flip, OcclusionSurvey, occlusion_steps
 from core.scores import SCORE_KINDS, Question
 from core.torchvision_compat import torchvision
@@ -553,6 +553,18 @@ def test_out_of_memory_halves_the_batch_and_goes_on(small_memory, error):
     assert sum(size for size in tried if size <= 3) == survey.forward_passes == survey.grid.count
     expected = captum(module, inputs, (4, 4), (1, 1), Question(0))
     np.testing.assert_allclose(ask(survey, Question(0)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("pictures", "largest"), [(3.5, 3), (0.1, 1), (1e9, 32)])
+def test_batches_fit_into_the_memory_that_is_free(small_memory, monkeypatch, pictures, largest):
+    tried = small_memory(1000)
+    module, inputs = network("strided"), picture()
+    live = IncrementalNetwork(module).keep(inputs).live_bytes
+    free = int(pictures * 4 * live)  # the transforms' scratch memory included
+    monkeypatch.setattr("core.occlusion.free_bytes", lambda _: free)
+    survey = OcclusionSurvey(module, inputs, window=4, stride=1).run()
+    assert largest / 2 < max(tried) <= largest
+    assert survey.known.all()
 
 
 def test_a_batch_that_did_not_fit_is_not_tried_again(small_memory):
