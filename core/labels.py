@@ -7,6 +7,7 @@ answer with the names it has, which is why a swan can come out as a king penguin
 import difflib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 # Names that people look for, that ImageNet-1k lacks, and the classes nearest in kind or in looks.
 _ABSENT: dict[str, tuple[str, ...]] = {
@@ -70,6 +71,7 @@ def display_names(class_names: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
+@lru_cache(64)  # the page asks the same at each run
 def search(class_names: tuple[str, ...], query: str, limit: int = 5) -> Search:
     """Find a class by name or index; if there is none, the nearest ones.
 

@@ -109,12 +109,10 @@ class Classifier:
                 f"{self.record.title} gave scores that are not finite numbers for this picture: "
                 "choose another model or picture."
             )
-        probabilities = logits.double().softmax(0)
+        probabilities = logits.double().softmax(0).tolist()
+        scores = logits.tolist()
         order = logits.argsort(descending=True, stable=True)[:top].tolist()
-        return tuple(
-            ClassScore(i, self.class_names[i], float(probabilities[i]), float(logits[i]))
-            for i in order
-        )
+        return tuple(ClassScore(i, self.class_names[i], probabilities[i], scores[i]) for i in order)
 
 
 @cache

@@ -197,13 +197,11 @@ class OcclusionSurvey:
         probabilities = self._found().take(corners).softmax(-1)
         best, index = probabilities.max(-1)
         top = int(self.clean.argmax())
-        found = [
-            Flip(int(row), int(column), int(i), float(p), float(before))
-            for (row, column), i, p, before in zip(
-                corners, index, best, probabilities[:, top], strict=True
-            )
-            if int(i) != top
-        ]
+        found = []
+        for n in (index != top).nonzero().flatten().tolist():
+            row, column = corners[n].tolist()
+            before, after = float(probabilities[n, top]), float(best[n])
+            found.append(Flip(row, column, int(index[n]), after, before))
         return sorted(found, key=lambda flip: flip.before - flip.probability)
 
     def multiply_adds_share(self) -> float:

@@ -1,6 +1,5 @@
 """A picture as the rest of the house hands it round: opened, and known by its digest."""
 
-import io
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -55,11 +54,9 @@ class Picture:
             )
         return replace(self, region=region)
 
-    def thumbnail(self, side: int) -> bytes:
-        """The centred square, ``side`` pixels wide, as PNG."""
-        buffer = io.BytesIO()
-        ImageOps.fit(self.image, (side, side)).save(buffer, "PNG")
-        return buffer.getvalue()
+    def thumbnail(self, side: int) -> Image.Image:
+        """The centred square, ``side`` pixels wide."""
+        return ImageOps.fit(self.image, (side, side))
 
 
 def picture_from_bytes(data: bytes) -> Picture:

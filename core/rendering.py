@@ -99,9 +99,16 @@ def scale(maps: Sequence[np.ndarray], display: Display) -> tuple[float, float]:
 
 def colours(values: np.ndarray, display: Display, ends: tuple[float, float]) -> np.ndarray:
     """A map as uint8 RGBA (H, W, 4), to be laid over the picture."""
-    low, high = ends
-    position = np.clip((shown(values, display.sign) - low) / (high - low), 0, 1)
-    return _table(display, ends)[np.round(position * 255).astype(np.uint8)]
+    return _table(display, ends)[_positions(values, display, ends)]
+
+
+def indexed(values: np.ndarray, display: Display, ends: tuple[float, float]) -> Image.Image:
+    """The pixels of `colours` as a picture with a palette: PNGs of it are small and soon made."""
+    table = _table(display, ends)
+    picture = Image.fromarray(_positions(values, display, ends)).convert("P")
+    picture.putpalette(table[:, :3].tobytes())
+    picture.info["transparency"] = table[:, 3].tobytes()
+    return picture
 
 
 def colour_bar(display: Display, ends: tuple[float, float], stops: int = 9) -> list[str]:
@@ -132,6 +139,13 @@ def data_uri(image: Image.Image | np.ndarray, image_format: Literal["PNG", "JPEG
     image.save(buffer, image_format, **({"quality": 90} if image_format == "JPEG" else {}))
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
     return f"data:image/{image_format.lower()};base64,{encoded}"
+
+
+def _positions(values: np.ndarray, display: Display, ends: tuple[float, float]) -> np.ndarray:
+    """Where on the scale each value lies, uint8 (H, W), 0 at the low end."""
+    low, high = ends
+    share = np.clip((shown(values, display.sign) - low) / (high - low), 0, 1)
+    return np.round(share * 255).astype(np.uint8)
 
 
 def _table(display: Display, ends: tuple[float, float]) -> np.ndarray:

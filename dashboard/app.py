@@ -61,9 +61,6 @@ def main() -> None:
         look = controls.choose_look()
 
     evidence = _headline(ranking, question, scene, sample)
-    evidence.html(
-        f'<p class="wil-evidence">{escape(_evidence(explainer, scene, methods.small))}</p>'
-    )
     settings: dict[str, Setting] = {
         "Integrated Gradients": methods.gradients,
         _title("Occlusion small", methods.small): methods.small,
@@ -71,6 +68,9 @@ def main() -> None:
     }
     front = [view.photo_panel(scene), view.input_panel(scene, (methods.small, methods.large))]
     board = Board("main", explainer, scene, question, settings, look, front)
+    evidence.html(
+        f'<p class="wil-evidence">{escape(_evidence(explainer, scene, methods.small))}</p>'
+    )
     if not look.whole_photo:  # the pointer reads positions on the model's input
         _inspect(explainer, scene, settings, board.maps)
     boards = [board]

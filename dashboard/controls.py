@@ -9,7 +9,7 @@ from core.errors import SettingError
 from core.explainer import IntegratedGradientsSetting, OcclusionSetting
 from core.labels import display_names, search
 from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
-from core.rendering import COLOUR_MAPS, SIGNS, Display
+from core.rendering import COLOUR_MAPS, SIGNS, Display, data_uri
 from core.scores import SCORE_KINDS, Question
 from core.windows import WindowGrid
 from dashboard import state
@@ -268,8 +268,9 @@ def choose_look() -> Look:
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _thumbnail(name: str) -> bytes:
-    return state.sample_picture(name).thumbnail(160)
+def _thumbnail(name: str) -> str:
+    """A sample's thumbnail as an address: bytes would be opened and encoded anew at each run."""
+    return data_uri(state.sample_picture(name).thumbnail(160), "JPEG")
 
 
 def _apply_preset(name: str) -> None:

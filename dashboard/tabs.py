@@ -13,7 +13,7 @@ from core.explainer import Explainer, OcclusionSetting
 from core.flipmap import flip_map
 from core.masks import mask_from_bits
 from core.preprocessing import Box
-from core.rendering import colours, data_uri, scale
+from core.rendering import data_uri, indexed, scale
 from core.scores import Question
 from core.story import percent
 from dashboard import components, state
@@ -169,7 +169,7 @@ def _compare(scene: Scene, maps: Mapping[str, Attribution], look: Look) -> None:
     )
     title = titles[chosen]
     values = maps[title].values
-    overlay = data_uri(colours(values, look.display, scale([values], look.display)))
+    overlay = data_uri(indexed(values, look.display, scale([values], look.display)))
     place, _ = st.columns([1, 1])
     with place:
         components.compare(

@@ -13,7 +13,7 @@ from core.models import Classifier, ClassScore
 from core.picture import Picture
 from core.preprocessing import Box
 from core.readout import Readout, packed
-from core.rendering import Display, backdrop, colour_bar, colours, data_uri, scale
+from core.rendering import Display, backdrop, colour_bar, data_uri, indexed, scale
 from core.scores import UNITS, Question, ScoreKind
 from core.story import number, percent
 from dashboard.panels import Outline, Panel, ScaleBar
@@ -122,7 +122,7 @@ def map_panel(
         f"from {ticks[0]} to {ticks[-1]} {unit}.",
         picture=_backdrop_uri(scene, whole),
         size=scene.picture.image.size if whole else (scene.side, scene.side),
-        overlay=data_uri(colours(attribution.values, look.display, ends)),
+        overlay=data_uri(indexed(attribution.values, look.display, ends)),
         overlay_place=_crop_outline(scene) if whole else None,
         outlines=(_crop_outline(scene),) if whole else (),
         bar=ScaleBar(tuple(colour_bar(look.display, ends)), tuple(ticks), unit),

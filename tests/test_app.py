@@ -61,7 +61,7 @@ def overlay(page, title):
     """The map of a panel as RGBA pixels."""
     address = re.search(r'class="map" src="data:image/png;base64,([^"]+)"', panel(page, title))
     assert address, f"{title} has no map"
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.group(1)))))
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.group(1)))).convert("RGBA"))
 
 
 def said(elements):

@@ -280,7 +280,7 @@ def test_predictions_stay_quick_while_another_computes(browser, url):
 def _drawn_by_core(sample, window, stride):
     from core.explainer import Explainer, OcclusionSetting
     from core.picture import picture_from_file
-    from core.rendering import Display, colours, data_uri, scale
+    from core.rendering import Display, data_uri, indexed, scale
     from core.samples import samples
     from core.scores import Question
 
@@ -292,4 +292,4 @@ def _drawn_by_core(sample, window, stride):
         classifier, picture, OcclusionSetting(window, stride), Question(top.index)
     )
     display = Display()
-    return data_uri(colours(made.values, display, scale([made.values], display)))
+    return data_uri(indexed(made.values, display, scale([made.values], display)))

@@ -67,8 +67,8 @@ def test_files_that_cannot_be_read(tmp_path):
 
 @pytest.mark.parametrize("side", [16, 20, 300])
 def test_a_thumbnail_is_the_centred_square(side):
-    small = Image.open(io.BytesIO(picture_from_bytes(png(stripes())).thumbnail(side)))
-    assert (small.format, small.size, small.mode) == ("PNG", (side, side), "RGB")
+    small = picture_from_bytes(png(stripes())).thumbnail(side)
+    assert (small.size, small.mode) == ((side, side), "RGB")
     # Resampling mixes a little of the neighbouring stripes into the outermost columns.
     assert small.getpixel((side // 2, 0)) == small.getpixel((side // 4, side - 1)) == (0, 0, 255)
     assert small.getpixel((1, 1))[2] > 200

@@ -20,6 +20,7 @@ from core.rendering import (
     colour_bar,
     colours,
     data_uri,
+    indexed,
     limit,
     overlay,
     scale,
@@ -192,3 +193,17 @@ def test_a_picture_in_an_address(image_format):
     image = Image.open(io.BytesIO(base64.b64decode(encoded)))
     assert (image.format, image.size) == (image_format, (8, 6))
     np.testing.assert_allclose(np.asarray(image), pixels, atol=3)
+
+
+@pytest.mark.parametrize("sign", SIGNS)
+@pytest.mark.parametrize("name", COLOUR_MAPS)
+def test_the_picture_with_a_palette_has_the_same_pixels(name, sign):
+    values = np.random.default_rng(3).normal(size=(60, 50)).astype(np.float32)
+    display = Display(sign, name, opacity=0.6)
+    ends = scale([values], display)
+    sent = data_uri(indexed(values, display, ends)).split(",")[1]
+    received = Image.open(io.BytesIO(base64.b64decode(sent)))
+    assert received.mode == "P"
+    np.testing.assert_array_equal(
+        np.asarray(received.convert("RGBA")), colours(values, display, ends)
+    )
