@@ -22,9 +22,9 @@ from core.explainer import Explainer, OcclusionSetting
 from core.picture import picture_from_file
 from core.samples import samples
 from core.scores import Question
+from dashboard.state import BATCH_SECONDS
 
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-_BATCH_SECONDS = 0.1  # as dashboard.state has it
 _STARTED = "() => window.wilStart = performance.now()"
 _WAITED = "() => performance.now() - window.wilStart"
 
@@ -50,7 +50,7 @@ def main() -> None:
 
 def _cancel_seconds(times: int) -> list[float]:
     """Seconds from asking a running survey to stop until it has stopped."""
-    explainer = Explainer(batch_seconds=_BATCH_SECONDS)
+    explainer = Explainer(batch_seconds=BATCH_SECONDS)
     classifier = explainer.classifier("efficientnet_lite0", "cpu")
     picture = picture_from_file(samples()["swan"].path)
     question = Question(classifier.predict(picture.image, top=1)[0].index)

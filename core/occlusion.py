@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 _LARGEST_BATCH = {"cpu": 32, "cuda": 256, "mps": 64}
 _HEAVY = 1e9  # multiply-adds of a dense pass; such a network fills a CPU with half the batch
 _SCRATCH = 4  # what the transforms inside of a layer take, as a multiple of its activations
-_FIRST_BATCH = 8
+_FIRST_BATCH = 4  # before the pace is known
 
 
 @dataclass(frozen=True)
@@ -156,18 +156,23 @@ class OcclusionSurvey:
         if batch_seconds is not None:
             self._batch_size = min(_FIRST_BATCH, self._largest_batch)
         for leg in legs(self.grid.shape, known, lambda: self.scores[:, answers].numpy()):
-            for batch in self._batches(kept, leg):
-                started = time.perf_counter()
-                # Another walk over the same picture may have been here meanwhile.
-                new = batch[~found.knows(corners[batch])]
-                self._visit(kept, found, corners[new])
-                known[batch] = True
-                self.forward_passes += len(new)
-                self.seconds += time.perf_counter() - started
-                if batch_seconds is not None and self.forward_passes:
-                    fitting = int(batch_seconds * self.forward_passes / self.seconds)
-                    self._batch_size = max(1, min(fitting, self._largest_batch))
-                yield int(known.sum()), len(known)
+            for group in self._batches(kept, leg):
+                while len(group):  # the pace since the leg began may ask for smaller parts
+                    batch, group = np.split(group, [self._batch_size])
+                    started = time.perf_counter()
+                    # Another walk over the same picture may have been here meanwhile.
+                    new = batch[~found.knows(corners[batch])]
+                    self._visit(kept, found, corners[new])
+                    known[batch] = True
+                    taken = time.perf_counter() - started
+                    self.forward_passes += len(new)
+                    self.seconds += taken
+                    if batch_seconds is not None and len(new):
+                        # The last batch counts alone where it was slower than the others.
+                        pace = max(taken / len(new), self.seconds / self.forward_passes)
+                        fitting = int(batch_seconds / pace)
+                        self._batch_size = max(1, min(fitting, self._largest_batch))
+                    yield int(known.sum()), len(known)
 
     def attribution(
         self, target: int, *, contrast: int | None = None, score: ScoreKind = "logit"

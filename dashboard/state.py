@@ -16,7 +16,7 @@ from core.turns import Line
 
 UPLOAD = "upload"  # the picture's source is the session's own upload
 DEFAULT_SAMPLE = "swan"
-_BATCH_SECONDS = 0.1  # a moved slider is heard between two batches
+BATCH_SECONDS = 0.08  # a moved slider is heard between two batches
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 @st.cache_resource(show_spinner=False)
 def explainer() -> Explainer:
     """Models and maps, one for all sessions; found by digest, so nobody meets another's picture."""
-    return Explainer(batch_seconds=_BATCH_SECONDS)
+    return Explainer(batch_seconds=BATCH_SECONDS)
 
 
 @st.cache_resource(show_spinner=False)
