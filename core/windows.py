@@ -6,6 +6,8 @@ import numpy as np
 
 from core.errors import SettingError
 
+_SMALLEST_OTHER = 8  # pixels
+
 
 @dataclass(frozen=True)
 class WindowGrid:
@@ -99,3 +101,13 @@ class WindowGrid:
         ):  # fmt: skip
             np.add.at(corners, (rows, columns), sign * values)
         return corners.cumsum(0).cumsum(1)[:height, :width]
+
+
+def sizes_around(window: int, side: int) -> tuple[int, ...]:
+    """A window among three others, halved and doubled, for an input ``side`` pixels wide; sorted.
+
+    The others have at least 8 pixels: smaller ones take thousands of passes and show little.
+    """
+    around = (round(window * 2.0**power) for power in (-1, 1, 2, -2, 3, -3, 4, 5, 6, 7))
+    others = [size for size in around if _SMALLEST_OTHER <= size <= side]
+    return tuple(sorted([window, *others[:3]]))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import SettingError
-from core.windows import WindowGrid
+from core.windows import WindowGrid, sizes_around
 
 
 @st.composite
@@ -124,3 +124,27 @@ def test_a_window_as_large_as_the_input_takes_any_stride_as_captum_does():
     grid = WindowGrid((3, 4), (3, 2), (50, 2))
     assert grid.corners.tolist() == [[0, 0], [0, 2]]
     assert len(captum_masks(grid)) == 2
+
+
+@pytest.mark.parametrize(
+    ("window", "sizes"),
+    [
+        (1, (1, 8, 16, 32)),
+        (5, (5, 10, 20, 40)),
+        (15, (8, 15, 30, 60)),
+        (48, (24, 48, 96, 192)),
+        (150, (19, 38, 75, 150)),
+        (224, (28, 56, 112, 224)),
+    ],
+)
+def test_a_window_among_three_others(window, sizes):
+    assert sizes_around(window, 224) == sizes
+
+
+@pytest.mark.parametrize("side", [224, 384])
+def test_there_are_always_four_sizes(side):
+    for window in range(1, side + 1):
+        sizes = sizes_around(window, side)
+        assert len(set(sizes)) == 4
+        assert window in sizes
+        assert all(8 <= size <= side for size in sizes if size != window)
