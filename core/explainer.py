@@ -6,7 +6,7 @@ digests and frozen settings, never arrays; every cache is bounded.
 
 import hashlib
 import time
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -158,7 +158,7 @@ class Explainer:
                 self.baseline(classifier, picture, setting.baseline),
                 self._batch_seconds,
             )
-        with closing(self._timed(steps, _kind(classifier, setting))) as timed:
+        with closing(self._timed(steps, _kinds(classifier, setting))) as timed:
             for step in timed:
                 snapshot = partial(_signed, step.snapshot, setting, provenance)
                 if step.done == step.total:
@@ -184,7 +184,8 @@ class Explainer:
             check_steps(setting.steps)
             check_baseline(setting.baseline)
             passes, known = setting.steps, 0
-        return Forecast(passes, self._pace.seconds(_kind(classifier, setting), passes), known)
+        seconds = [self._pace.seconds(kind, passes) for kind in _kinds(classifier, setting)]
+        return Forecast(passes, next((s for s in seconds if s is not None), None), known)
 
     def covered(
         self, classifier: Classifier, picture: Picture, mask: np.ndarray, baseline: BaselineName
@@ -226,14 +227,16 @@ class Explainer:
         return known if self.survey(classifier, picture, setting).known.all() else None
 
     def _timed(
-        self, steps: Generator[Step, None, None], kind: Hashable
+        self, steps: Generator[Step, None, None], kinds: Sequence[Hashable]
     ) -> Generator[Step, None, None]:
         """Pass the steps on, noting how long the passes between two of them took."""
         with closing(steps):
             before, started = None, time.perf_counter()
             for step in steps:
                 if before is not None:
-                    self._pace.note(kind, step.done - before, time.perf_counter() - started)
+                    taken = time.perf_counter() - started
+                    for kind in kinds:
+                        self._pace.note(kind, step.done - before, taken)
                 yield step
                 before, started = step.done, time.perf_counter()
 
@@ -244,9 +247,12 @@ class Explainer:
         return baseline.to(classifier.device)
 
 
-def _kind(classifier: Classifier, setting: Setting) -> Hashable:
-    """What decides how long a pass takes."""
-    return _identity(classifier), getattr(setting, "window", "gradients")
+def _kinds(classifier: Classifier, setting: Setting) -> tuple[Hashable, ...]:
+    """What decides how long a pass takes; then what stands in for it before it was measured."""
+    model = _identity(classifier)
+    if isinstance(setting, OcclusionSetting):
+        return (model, "occlusion", setting.window), (model, "occlusion")
+    return ((model, "gradients"),)
 
 
 def _same(attribution: Attribution) -> Attribution:

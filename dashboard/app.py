@@ -26,6 +26,7 @@ from core.readout import readout
 from core.samples import Sample
 from core.scores import Question
 from core.story import expectation, percent, strongest_window
+from core.windows import sizes_around
 from dashboard import components, controls, live, state, view
 from dashboard.board import Board
 from dashboard.tabs import draw_tabs
@@ -57,7 +58,7 @@ def main() -> None:
         return
     with st.sidebar:
         question = controls.choose_question(classifier, [entry.index for entry in ranking])
-        methods = controls.choose_methods(scene.side)
+        methods = controls.choose_methods(explainer, scene, question)
         look = controls.choose_look()
 
     evidence = _headline(ranking, question, scene, sample)
@@ -66,7 +67,8 @@ def main() -> None:
         _title("Occlusion small", methods.small): methods.small,
         _title("Occlusion large", methods.large): methods.large,
     }
-    front = [view.photo_panel(scene), view.input_panel(scene, (methods.small, methods.large))]
+    windows = (methods.small, methods.large)
+    front = [view.photo_panel(scene, windows), view.input_panel(scene, windows)]
     board = Board("main", explainer, scene, question, settings, look, front)
     evidence.html(
         f'<p class="wil-evidence">{escape(_evidence(explainer, scene, methods.small))}</p>'
@@ -93,13 +95,12 @@ def _title(name: str, setting: OcclusionSetting) -> str:
 
 
 def _sizes(setting: OcclusionSetting, side: int) -> dict[str, Setting]:
-    """Four windows around the small one, each moved by at most half its size."""
-    sizes = {min(side, max(2, round(setting.window * factor))) for factor in (0.5, 1, 2, 4)}
+    """The small window among three others, each moved by half its size or more."""
     chosen = [
         setting
         if size == setting.window
         else OcclusionSetting(size, min(size, max(setting.stride, size // 2)), setting.baseline)
-        for size in sorted(sizes)
+        for size in sizes_around(setting.window, side)
     ]
     return {_title("Window", each): each for each in chosen}
 

@@ -1,7 +1,7 @@
 """A row of panels that shows what is known, and fills as the rest is computed."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -56,14 +56,16 @@ class Board:
         self._front = front
         self._progress: dict[str, str] = {}
         self._failed: dict[str, str] = {}
-        self._costs: dict[str, Forecast] = {}
+        self._forecasts: dict[str, Callable[[], Forecast]] = {}
         self._drawn: dict[str, tuple[Attribution, tuple[float, float]]] = {}
         self._panels: dict[str, Panel] = {}
         for title, setting in settings.items():
             try:
-                cost = explainer.forecast(scene.classifier, scene.picture, setting, question)
-                if cost.passes:
-                    self._costs[title] = cost
+                forecast = partial(
+                    explainer.forecast, scene.classifier, scene.picture, setting, question
+                )
+                if forecast().passes:
+                    self._forecasts[title] = forecast
                 else:
                     self.maps[title] = explainer.attribution(
                         scene.classifier, scene.picture, setting, question
@@ -78,11 +80,13 @@ class Board:
 
     def jobs(self) -> Iterator[Job]:
         """What is still to be computed."""
-        for title, cost in self._costs.items():
+        for title, forecast in self._forecasts.items():
             steps = self._explainer.steps(
                 self._scene.classifier, self._scene.picture, self._settings[title], self._question
             )
-            yield Job(title, steps, cost, partial(self._show, title), partial(self._fail, title))
+            yield Job(
+                title, steps, forecast, partial(self._show, title), partial(self._fail, title)
+            )
 
     def _show(self, title: str, attribution: Attribution, progress: str | None) -> None:
         self.maps[title] = attribution

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import streamlit as st
 
 from core.baselines import BASELINES
-from core.errors import SettingError
-from core.explainer import IntegratedGradientsSetting, OcclusionSetting
+from core.errors import UserError
+from core.explainer import Explainer, IntegratedGradientsSetting, OcclusionSetting
 from core.labels import display_names, search
 from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
 from core.rendering import COLOUR_MAPS, SIGNS, Display, data_uri
 from core.scores import SCORE_KINDS, Question
-from core.windows import WindowGrid
 from dashboard import state
-from dashboard.view import Look
+from dashboard.live import about
+from dashboard.view import Look, Scene
 
 PREDICTED = "predicted class"
 NOTHING = "nothing"
@@ -144,13 +144,13 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
     return Question(target, contrast, kind)
 
 
-def choose_methods(side: int) -> Methods:
-    """Windows, strides, steps and baseline, for a model input of ``side`` pixels."""
-    sizes = []
+def choose_methods(explainer: Explainer, scene: Scene, question: Question) -> Methods:
+    """Windows, strides, steps and baseline, and what the windows cost."""
+    sizes, costs = [], []
     for label, prefix in (("Small window", "small"), ("Large window", "large")):
         st.markdown(f"**{label}**")
         sizes.append(_choose_window(prefix))
-        st.caption(_cost(side, *sizes[-1]))
+        costs.append(st.empty())
     steps = st.slider(
         "Integrated Gradients steps",
         10,
@@ -170,6 +170,8 @@ def choose_methods(side: int) -> Methods:
         "Grey is zero after normalisation.",
     )
     small, large = (OcclusionSetting(window, stride, baseline) for window, stride in sizes)
+    for place, setting in zip(costs, (small, large), strict=True):
+        place.caption(_cost(explainer, scene, setting, question))
     return Methods(IntegratedGradientsSetting(steps, baseline), small, large)
 
 
@@ -203,13 +205,22 @@ def _choose_window(prefix: str) -> tuple[int, int]:
     return chosen[0], chosen[1]
 
 
-def _cost(side: int, window: int, stride: int) -> str:
-    """How many windows that is; nothing where there can be none, which the panel says."""
+def _cost(explainer: Explainer, scene: Scene, setting: OcclusionSetting, question: Question) -> str:
+    """How many windows that is, and what is still to be done for them.
+
+    Nothing where there can be none, which the panel says.
+    """
     try:
-        count = WindowGrid((side, side), (window, window), (stride, stride)).count
-    except SettingError:
+        survey = explainer.survey(scene.classifier, scene.picture, setting)
+        cost = explainer.forecast(scene.classifier, scene.picture, setting, question)
+    except UserError:
         return ""
-    return f"{count:,} windows, one forward pass each"
+    windows = f"{survey.grid.count:,} window{'s' if survey.grid.count > 1 else ''}"
+    if not cost.passes:
+        return f"{windows}, all known"
+    if cost.known:
+        windows += f", {cost.known:,} known"
+    return f"{windows}, {'one pass each' if cost.seconds is None else about(cost.seconds)}"
 
 
 def choose_look() -> Look:

@@ -32,14 +32,14 @@ class Job:
     Attributes:
         name: of the map.
         steps: compute it.
-        cost: what it will take.
+        forecast: says what is still to be done for it.
         show: draws it; its last argument says how far it is, None when it is finished.
         fail: is told, in a sentence, why it cannot be made.
     """
 
     name: str
     steps: Generator[Step, None, None]
-    cost: Forecast
+    forecast: Callable[[], Forecast]
     show: Callable[[Attribution, str | None], None]
     fail: Callable[[str], None]
 
@@ -77,16 +77,17 @@ def run_jobs(jobs: Sequence[Job], request: Hashable) -> bool:
         progress.progress(0.0, f"{people} before yours")
 
     with state.line().admitted(waiting):
-        finished = [_guarded(job, progress) for job in sorted(jobs, key=_seconds)]
+        order = sorted(jobs, key=_seconds)
+        finished = [_guarded(job, order[i + 1 :], progress) for i, job in enumerate(order)]
     place.empty()
     return any(finished)
 
 
-def _guarded(job: Job, progress: DeltaGenerator) -> bool:
+def _guarded(job: Job, later: Sequence[Job], progress: DeltaGenerator) -> bool:
     """Run one job; what goes wrong with it is told in its place and written to the log."""
     try:
         with closing(job.steps):
-            _run(job, progress)
+            _run(job, later, progress)
     except UserError as error:
         _log.info("%s: no map", job.name, exc_info=error)
         job.fail(str(error))
@@ -98,7 +99,7 @@ def _guarded(job: Job, progress: DeltaGenerator) -> bool:
     return False
 
 
-def _run(job: Job, progress: DeltaGenerator) -> None:
+def _run(job: Job, later: Sequence[Job], progress: DeltaGenerator) -> None:
     started = time.monotonic()
     next_frame = started + _FRAME_SECONDS
     first = None
@@ -110,7 +111,7 @@ def _run(job: Job, progress: DeltaGenerator) -> None:
             job.show(step.snapshot(), None)
         elif now >= next_frame:
             passes = f"{step.done:,} of {step.total:,} passes"
-            left = _left(now - started, step.done - first, step.total - step.done)
+            left = _left(now - started, step.done - first, step.total - step.done, later)
             progress.progress(step.done / step.total, f"{job.name} · {passes}{left}")
             job.show(step.snapshot(), passes)
             taken = time.monotonic() - now
@@ -121,7 +122,7 @@ def _stopped(jobs: Sequence[Job], place: DeltaGenerator) -> None:
     """Show what was known when the person pressed Stop, and how to go on."""
     for job in jobs:
         with closing(job.steps):
-            if job.cost.known:
+            if job.forecast().known:
                 step = next(job.steps)  # the first step shows what is known, at no cost
                 job.show(step.snapshot(), f"stopped at {step.done:,} of {step.total:,} passes")
     text, go_on = place.container().columns([6, 1], vertical_alignment="center")
@@ -139,22 +140,38 @@ def _go_on() -> None:
 
 def _seconds(job: Job) -> float:
     """For the order: seconds where they are known, else as many passes of a usual length."""
-    return job.cost.passes * 0.02 if job.cost.seconds is None else job.cost.seconds
+    cost = job.forecast()
+    return cost.passes * 0.02 if cost.seconds is None else cost.seconds
 
 
 def _total(jobs: Sequence[Job]) -> str:
-    passes = sum(job.cost.passes for job in jobs)
-    known = [job.cost.seconds for job in jobs if job.cost.seconds is not None]
-    if len(known) < len(jobs):  # a part of the time would be taken for all of it
-        return f"{passes:,} passes"
-    return f"{passes:,} passes, about {max(1, round(sum(known)))} s"
+    costs = [job.forecast() for job in jobs]
+    passes = f"{sum(cost.passes for cost in costs):,} passes"
+    seconds = _sum(costs)
+    return passes if seconds is None else f"{passes}, {about(seconds)}"
 
 
-def _left(elapsed: float, done: int, missing: int) -> str:
-    """Time left, once there is something to judge it by."""
+def _left(elapsed: float, done: int, missing: int, later: Sequence[Job]) -> str:
+    """Time left for this map and the later ones, once there is something to judge it by."""
     if elapsed < 0.5 or not done:
         return ""
-    return f" · {max(1, round(elapsed / done * missing))} s left"
+    seconds, maps = elapsed / done * missing, ""
+    if later:
+        rest = _sum([job.forecast() for job in later])
+        maps = " for this map" if rest is None else f" for {1 + len(later)} maps"
+        seconds += rest or 0.0
+    return f" · {max(1, round(seconds))} s left{maps}"
+
+
+def _sum(costs: Sequence[Forecast]) -> float | None:
+    """Seconds of all; None where one is not known, or a part of the time would pass for all."""
+    known = [cost.seconds for cost in costs if cost.seconds is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
+def about(seconds: float) -> str:
+    """A forecast in words: it is no better than a second."""
+    return f"about {max(1, round(seconds))} s"
 
 
 def run_download(name: str, title: str) -> None:

@@ -62,15 +62,17 @@ class Scene:
         return self.picture.region or self.classifier.record.preprocessing.crop_box(size)
 
 
-def photo_panel(scene: Scene) -> Panel:
-    """The whole photo, what lies outside the model's crop greyed."""
+def photo_panel(scene: Scene, settings: Sequence[OcclusionSetting]) -> Panel:
+    """The whole photo, what lies outside the model's crop greyed, the windows to scale in it."""
+    crop = _crop_outline(scene)
     width, height = scene.picture.image.size
     return Panel(
         title="Photo",
-        alt=f"The photo, {width} by {height} pixels; the part the model sees is outlined.",
+        alt=f"The photo, {width} by {height} pixels; the part the model sees is outlined, "
+        "and in it the occlusion windows to scale.",
         picture=photo_uri(scene),
         size=(width, height),
-        outlines=(_crop_outline(scene),),
+        outlines=(crop, *_windows(scene, settings, crop)),
         caption=f"{width} × {height} pixels. Bright: what the model sees.",
     )
 
@@ -84,7 +86,7 @@ def input_panel(scene: Scene, settings: Sequence[OcclusionSetting]) -> Panel:
         "drawn to scale.",
         picture=input_uri(scene),
         size=(side, side),
-        outlines=tuple(_centred(s.window / side) for s in settings if s.window <= side),
+        outlines=_windows(scene, settings, Outline(0, 0, 100, 100, "crop")),
         caption=f"{side} × {side} pixels. Outlined: the windows, to scale.",
     )
 
@@ -220,10 +222,18 @@ def _unit(kind: ScoreKind) -> tuple[str, float]:
     return ("points", 100.0) if kind == "probability" else (UNITS[kind], 1.0)
 
 
-def _centred(share: float) -> Outline:
-    """A window in the middle, its side given as a share of the picture's."""
-    corner, side = 50 * (1 - share), 100 * share
-    return Outline(corner, corner, side, side, "window")
+def _windows(
+    scene: Scene, settings: Sequence[OcclusionSetting], crop: Outline
+) -> tuple[Outline, ...]:
+    """The windows in the middle of the model's input, which is the ``crop`` of a picture."""
+    outlines = []
+    for setting in settings:
+        share = setting.window / scene.side
+        if share <= 1:
+            left = crop.left + crop.width * (1 - share) / 2
+            top = crop.top + crop.height * (1 - share) / 2
+            outlines.append(Outline(left, top, crop.width * share, crop.height * share, "window"))
+    return tuple(outlines)
 
 
 def _crop_outline(scene: Scene) -> Outline:

@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from core.explainer import OcclusionSetting
+from core.explainer import Explainer, OcclusionSetting
 from core.rendering import Display, colours, scale
 from core.scores import Question
 from dashboard import state
+from dashboard.controls import _cost
+from dashboard.view import Scene
 
 ROOT = Path(__file__).resolve().parent.parent
 KING_PENGUIN, GOOSE = 145, 99
@@ -279,3 +281,46 @@ def test_without_a_network_the_page_says_so_and_goes_on(page, monkeypatch, tmp_p
     assert "The page shows EfficientNet-Lite0." in said(page.error)[0]
     assert "The model says king penguin, 53 %." in html(page)
     assert overlay(page, "Occlusion small 48/48").any()
+
+
+def outlines(page, title):
+    """(left, top, width, height) of the rectangles on a panel, in percent, by kind."""
+    found = re.findall(
+        r'class="wil-(crop|window)" style="left:(.*?)%;top:(.*?)%;width:(.*?)%;height:(.*?)%"',
+        panel(page, title),
+    )
+    return [(kind, tuple(map(float, place))) for kind, *place in found]
+
+
+def test_the_windows_lie_in_the_crop_to_scale():
+    page = open_page(sample="kingfisher")
+    (kind, crop), *windows = outlines(page, "Photo")
+    assert kind == "crop"
+    on_input = outlines(page, "What the model sees")
+    assert len(windows) == len(on_input) == 2
+    for (_, place), (_, seen), pixels in zip(windows, on_input, (48, 112), strict=True):
+        share = pixels / 224
+        assert seen == pytest.approx((50 * (1 - share),) * 2 + (100 * share,) * 2, abs=0.01)
+        assert place[2:] == pytest.approx((crop[2] * share, crop[3] * share), abs=0.02)
+        middles = [[p[i] + p[i + 2] / 2 for i in (0, 1)] for p in (place, crop)]
+        assert middles[0] == pytest.approx(middles[1], abs=0.02)
+
+
+def test_the_sidebar_says_what_the_windows_still_cost(page):
+    assert said(page.sidebar.caption)[-2:] == ["25 windows, all known", "4 windows, all known"]
+
+
+def test_the_cost_of_windows_before_they_are_known():
+    explainer = Explainer()
+    scene = Scene(state.sample_picture("swan"), explainer.classifier("efficientnet_lite0", "cpu"))
+    question = Question(KING_PENGUIN)
+
+    def cost(window, stride):
+        return _cost(explainer, scene, OcclusionSetting(window, stride), question)
+
+    assert cost(48, 48) == "25 windows, one pass each"
+    assert cost(20, 40) == ""  # the panel says why
+    explainer.attribution(scene.classifier, scene.picture, OcclusionSetting(112, 112), question)
+    assert cost(112, 112) == "4 windows, all known"
+    assert re.fullmatch(r"25 windows, about [0-9]+ s", cost(48, 48))  # measured at another size
+    assert re.fullmatch(r"9 windows, 4 known, about [0-9]+ s", cost(112, 56))
