@@ -73,8 +73,6 @@ def main() -> None:
     evidence.html(
         f'<p class="wil-evidence">{escape(_evidence(explainer, scene, methods.small))}</p>'
     )
-    if not look.whole_photo:  # the pointer reads positions on the model's input
-        _inspect(explainer, scene, settings, board.maps)
     boards = [board]
     place = draw_tabs(explainer, scene, question, board.maps, methods.small, look)
     state.check_address((*controls.BOUND, "tab"))
@@ -85,6 +83,9 @@ def main() -> None:
         with place:
             sizes = _sizes(methods.small, scene.side)
             boards.append(Board("sizes", explainer, scene, question, sizes, look))
+            settings |= sizes
+    known = {title: made for each in boards for title, made in each.maps.items()}
+    _inspect(explainer, scene, settings, known, look.whole_photo)
     jobs = [job for each in boards for job in each.jobs()]
     if live.run_jobs(jobs, (picture.key, model, device, methods, question)):
         st.rerun()  # from what is known now: the sentence of evidence, the tabs
@@ -172,6 +173,7 @@ def _inspect(
     scene: Scene,
     settings: Mapping[str, Setting],
     maps: Mapping[str, Attribution],
+    whole_photo: bool,
 ) -> None:
     """Let the pointer read the maps."""
     panels = {}
@@ -180,9 +182,8 @@ def _inspect(
         survey = None
         if isinstance(setting, OcclusionSetting):
             survey = explainer.survey(scene.classifier, scene.picture, setting)
-        panels[title] = view.inspection(
-            readout(attribution, survey, scene.classifier.class_names), attribution
-        )
+        read = readout(attribution, survey, scene.classifier.class_names)
+        panels[title] = view.inspection(scene, read, attribution, whole_photo)
     components.inspect(panels, key="inspect")
 
 

@@ -211,7 +211,8 @@ def inspect(panels: dict[str, dict[str, Any]], *, key: str) -> None:
         panels: by title. "values": base64 of float32 little-endian, one per cell, row by row, NaN
             where not known; "rows", "columns": the cells' edges in pixels of the model's input,
             from 0 to its side; "units". Optional "notes": base64 of uint16 little-endian, per cell
-            an index into "words", a list of sentences.
+            an index into "words", a list of sentences. Optional "place": [left, top, width, height]
+            of the model's input on the panel's picture, as shares; all of it by default.
         key: of the component.
     """
     _INSPECT(key=key, data={"panels": panels})

@@ -156,7 +156,9 @@ def question_words(question: Question, class_names: tuple[str, ...]) -> str:
     return f"{question.kind.replace('_', ' ')} of {class_names[question.target]}{against}"
 
 
-def inspection(read: Readout, attribution: Attribution) -> dict[str, Any]:
+def inspection(
+    scene: Scene, read: Readout, attribution: Attribution, whole_photo: bool
+) -> dict[str, Any]:
     """A map as the pointer's read-out wants it; see `dashboard.components.inspect`."""
     unit, factor = _unit(attribution.score)
     message = {
@@ -165,6 +167,10 @@ def inspection(read: Readout, attribution: Attribution) -> dict[str, Any]:
         "columns": read.columns.tolist(),
         "units": unit,
     }
+    if whole_photo:
+        crop = _crop_outline(scene)
+        shares = (crop.left, crop.top, crop.width, crop.height)
+        message["place"] = [share / 100 for share in shares]
     if read.notes is not None:
         message["notes"] = packed(read.notes)
         message["words"] = list(read.words)

@@ -238,11 +238,20 @@ def test_compare_slider(browser, url):
         assert before != after
 
 
-def test_the_pointer_reads_the_map(browser, url):
-    with open_page(browser, address(url), settled=False) as page:
-        finished(page, "Occlusion small 48/48")
-        picture = page.locator('.wil-panel[data-panel="Occlusion small 48/48"] .wil-photo')
-        area = picture.bounding_box()
+@pytest.mark.parametrize(
+    ("settings", "title"),
+    [
+        ({}, "Occlusion small 48/48"),
+        ({"whole_photo": "true"}, "Occlusion small 48/48"),
+        ({"tab": "Window sizes"}, "Window 96/48"),
+    ],
+)
+def test_the_pointer_reads_the_map(browser, url, settings, title):
+    with open_page(browser, address(url, **settings), settled=False) as page:
+        finished(page, title)
+        map_ = page.locator(f'.wil-panel[data-panel="{title}"] img.map')
+        map_.scroll_into_view_if_needed()
+        area = map_.bounding_box()
         tip = page.locator(".st-key-inspect .tip")
         for step in range(20):  # what the pointer is told arrives a moment after the map
             page.mouse.move(

@@ -2,9 +2,11 @@
 
 import re
 
+import numpy as np
 import pytest
 
-from tests.browser import open_page, serve, settle
+from core.story import number
+from tests.browser import ROOT, open_page, serve, settle
 
 pytestmark = pytest.mark.browser
 
@@ -65,6 +67,7 @@ with right:
     compare(photo, red, key="compare", alt="A plain photo", label="Occlusion")
 titles = ["Photo", "What the model sees", "Occlusion", "Integrated Gradients"]
 panels = [Panel(t, t, picture=address(colour, (64, 64)), size=(64, 64)) for t in titles]
+part = [0.25, 0.5, 0.5, 0.25] if st.toggle("A part of the photo") else None
 say("ran", state["runs"])
 place = st.empty()
 for progress in ("half", "whole"):
@@ -81,6 +84,7 @@ if hovering:
                 "units": "logits",
                 "notes": encoded(np.arange(12) % 2, "<u2"),
                 "words": ["covered: goose 28 %", "<b>no change</b>"],
+                **({"place": part} if part else {}),
             },
             "Integrated Gradients": {
                 "values": encoded(np.full((64, 64), 0.0123), "<f4"),
@@ -357,6 +361,38 @@ def test_inspect_draws_the_crosshair_on_all_inputs(page):
     page.mouse.move(5, 5)
     page.wait_for_timeout(100)
     assert page.locator(".mark:visible").count() == 0
+
+
+def test_inspect_reads_a_map_that_is_a_part_of_the_photo(page):
+    page.get_by_text("A part of the photo", exact=True).click()
+    settle(page)
+    tip = page.locator(".tip")
+    hover(page, "Occlusion", 0.25 + 0.5 * 0.3, 0.5 + 0.25 * 0.4)
+    assert tip.inner_text().startswith("0.50 logits\nrows 20–39, columns 16–31")
+    photo = page.locator('[data-panel="Occlusion"] .wil-photo').bounding_box()
+    mark = next(
+        box
+        for box in (mark.bounding_box() for mark in page.locator(".mark").all())
+        if box["x"] == near(photo["x"] + 0.25 * photo["width"], 0.5)
+    )
+    assert mark["width"] == near(0.5 * photo["width"], 0.5)
+    assert mark["y"] == near(photo["y"] + 0.5 * photo["height"], 0.5)
+    for x, y in ((0.1, 0.6), (0.9, 0.6), (0.5, 0.4), (0.5, 0.9)):  # what the model did not see
+        hover(page, "Occlusion", x, y)
+        assert not tip.is_visible()
+    hover(page, "What the model sees", 0.3, 0.4)
+    assert tip.inner_text().startswith("Occlusion: 0.50 logits")
+
+
+def test_the_pointers_numbers_are_written_as_all_others(page):
+    script = (ROOT / "dashboard" / "frontend" / "inspect.js").read_text(encoding="utf-8")
+    function = script[script.index("function number(") :]
+    # float32, as the browser gets them; no ties, which the two languages round differently.
+    sizes = np.float32(1.2345) * np.float32(10) ** np.arange(-9, 5, 0.25, dtype=np.float32)
+    edges = np.float32([0.0009, 0.0011, 0.0049, 0.0051, 0.0099, 0.0101, 0.099, 0.101, 9.99, 10.01])
+    values = [float(v) for v in np.concatenate([[0.0], sizes, -sizes, edges, -edges])]
+    written = page.evaluate(f"values => {{ {function}; return values.map(number); }}", values)
+    assert written == [number(value) for value in values]
 
 
 def listeners(page):

@@ -66,13 +66,14 @@ class Inspector {
     const photo = this.pointer && document.elementFromPoint(...this.pointer)?.closest(".wil-photo");
     const title = photo && titleOf(photo);
     const panel = this.panels.get(title);
-    if (!panel && title !== INPUT) {
+    const known = panel || title === INPUT;
+    const frame = known && inputFrame(photo, panel);
+    const x = known && (this.pointer[0] - frame.left) / frame.width;
+    const y = known && (this.pointer[1] - frame.top) / frame.height;
+    if (!known || Math.min(x, y) < 0 || Math.max(x, y) >= 1) {
       if (this.layer.matches(":popover-open")) this.layer.hidePopover();
       return;
     }
-    const frame = photo.getBoundingClientRect();
-    const x = (this.pointer[0] - frame.left) / frame.width;
-    const y = (this.pointer[1] - frame.top) / frame.height;
     this.tip.classList.toggle("one", Boolean(panel));
     const lines = panel ? about(panel, x, y) : this.everything(x, y);
     this.tip.replaceChildren(
@@ -102,7 +103,7 @@ class Inspector {
       this.layer.prepend(this.marks.at(-1));
     }
     photos.forEach((photo, i) => {
-      const { left, top, width, height } = photo.getBoundingClientRect();
+      const { left, top, width, height } = inputFrame(photo, this.panels.get(titleOf(photo)));
       this.marks[i].style.cssText = `left:${left}px;top:${top}px;width:${width}px;height:${height}px;
         --x:${x * width}px;--y:${y * height}px`;
     });
@@ -116,6 +117,13 @@ class Inspector {
     const top = y + 16 + height < innerHeight ? y + 16 : y - 16 - height;
     this.tip.style.transform = `translate(${Math.max(4, left)}px, ${Math.max(4, top)}px)`;
   }
+}
+
+// Where the model's input lies on the screen: all of a panel's picture, or a part of the photo.
+function inputFrame(photo, panel) {
+  const { left, top, width, height } = photo.getBoundingClientRect();
+  const [x, y, across, down] = panel?.place ?? [0, 0, 1, 1];
+  return { left: left + x * width, top: top + y * height, width: across * width, height: down * height };
 }
 
 function titleOf(photo) {
@@ -163,9 +171,11 @@ function span(word, edges, i) {
   return first >= last ? `${word} ${first}` : `${word}s ${first}–${last}`;
 }
 
-// As many digits as the page's captions have, and a true minus sign.
+// As core.story.number: as many digits as the page's captions have, and a true minus sign.
 function number(value) {
   const size = Math.abs(value);
-  const digits = size >= 10 ? 1 : size >= 0.1 ? 2 : size >= 0.001 ? 3 : 5;
-  return (size === 0 ? "0" : value.toFixed(digits)).replace("-", "−");
+  if (size === 0) return "0";
+  const digits = size >= 10 ? 1 : size >= 0.1 ? 2 : size >= 0.01 ? 3 : 5;
+  const text = size < 1e-5 ? value.toExponential(1) : value.toFixed(digits);
+  return text.replace(/e-(.)$/, "e-0$1").replaceAll("-", "−");
 }
