@@ -95,7 +95,7 @@ def explain(arguments: argparse.Namespace) -> int:
         if survey.fallback is not None:
             notes.append(survey.fallback)
     record = _record(arguments.image.name, attribution, work, [*notes, finding])
-    name = f"{arguments.image.stem}_{arguments.method}"
+    name = f"{arguments.image.stem}_{arguments.method}_{_settings_in_short(setting)}"
     written = write(
         arguments.out,
         {
@@ -187,6 +187,13 @@ def _setting(arguments: argparse.Namespace) -> Setting:
         getattr(arguments, "stride", STRIDE),
         arguments.baseline,
     )
+
+
+def _settings_in_short(setting: Setting) -> str:
+    """For file names, so that two surveys of one picture do not overwrite each other."""
+    if isinstance(setting, OcclusionSetting):
+        return f"{setting.window}-{setting.stride}"
+    return str(setting.steps)
 
 
 def _question(arguments: argparse.Namespace, work: _Work) -> Question:

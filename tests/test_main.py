@@ -81,13 +81,13 @@ def test_explain_occlusion_writes_scores_map_picture_and_record(run, tmp_path):
     code, lines, err = run("explain", SWAN, *COARSE, "--out", tmp_path / "new" / "maps")
     folder = tmp_path / "new" / "maps"
     assert (code, err) == (0, "")
-    names = ["swan_occlusion.json", "swan_occlusion.npz", "swan_occlusion.png"]
+    names = [f"swan_occlusion_112-80.{kind}" for kind in ("json", "npz", "png")]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert lines[0].startswith("EfficientNet-Lite0 says king penguin, 53 %. ")
     assert lines[1].startswith("Wrote ")
     assert all(str(folder / name) in lines[1] for name in names)
 
-    arrays = np.load(folder / "swan_occlusion.npz")
+    arrays = np.load(folder / "swan_occlusion_112-80.npz")
     assert sorted(arrays) == ["clean", "corners", "scores", "values"]
     shapes = {name: (arrays[name].dtype.name, arrays[name].shape) for name in arrays}
     assert shapes == {
@@ -103,7 +103,7 @@ def test_explain_occlusion_writes_scores_map_picture_and_record(run, tmp_path):
         count[window] += 1
     np.testing.assert_allclose(arrays["values"], total / count, atol=1e-5)
 
-    record = record_in(folder, "swan_occlusion")
+    record = record_in(folder, "swan_occlusion_112-80")
     assert record["image"] == "swan.jpg"
     assert record["method"] == "occlusion"
     assert (record["target"], record["target_name"]) == (KING_PENGUIN, "king penguin")
@@ -116,7 +116,7 @@ def test_explain_occlusion_writes_scores_map_picture_and_record(run, tmp_path):
     assert record["top"][0]["probability"] == pytest.approx(0.528, abs=0.002)
     assert record["notes"] == [lines[0].split(" %. ", 1)[1]]
 
-    with Image.open(folder / "swan_occlusion.png") as picture:
+    with Image.open(folder / "swan_occlusion_112-80.png") as picture:
         assert picture.mode == "RGB"
         assert picture.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
         assert picture.width > 1400
@@ -128,11 +128,11 @@ def test_explain_ig_with_a_contrast(run, tmp_path):
     assert code == 0
     assert "The map goes from −" in lines[0]
     assert lines[0].endswith(" probability.")
-    record = record_in(tmp_path, "swan_ig")
+    record = record_in(tmp_path, "swan_ig_2")
     assert (record["target_name"], record["contrast_name"]) == ("goose", "king penguin")
     assert record["kind"] == "probability"
     assert record["parameters"] == {"steps": 2, "baseline": "grey"}
-    arrays = np.load(tmp_path / "swan_ig.npz")
+    arrays = np.load(tmp_path / "swan_ig_2.npz")
     assert list(arrays) == ["values"]
     assert arrays["values"].dtype == np.float32
     assert arrays["values"].shape == (224, 224)
@@ -141,14 +141,22 @@ def test_explain_ig_with_a_contrast(run, tmp_path):
     assert abs((0.138 - 0.528) - start) < 0.05
 
 
+def test_two_windows_in_one_folder_do_not_overwrite_each_other(run, tmp_path):
+    for window in (112, 200):
+        options = ("--method", "occlusion", "--window", window, "--stride", 100)
+        assert run("explain", SWAN, *options, "--out", tmp_path)[0] == 0
+    found = sorted(path.name for path in tmp_path.glob("*.npz"))
+    assert found == ["swan_occlusion_112-100.npz", "swan_occlusion_200-100.npz"]
+
+
 def test_captum_gives_the_same_map_and_no_scores(run, tmp_path):
     assert run("explain", SWAN, *COARSE, "--out", tmp_path / "a")[0] == 0
     options = ("--engine", "captum", "--out", tmp_path / "b")
     assert run("explain", SWAN, *COARSE, *options)[0] == 0
-    ours, captum = (np.load(tmp_path / side / "swan_occlusion.npz") for side in "ab")
+    ours, captum = (np.load(tmp_path / side / "swan_occlusion_112-80.npz") for side in "ab")
     assert list(captum) == ["values"]
     np.testing.assert_allclose(captum["values"], ours["values"], atol=1e-4)
-    first, second = (record_in(tmp_path / side, "swan_occlusion") for side in "ab")
+    first, second = (record_in(tmp_path / side, "swan_occlusion_112-80") for side in "ab")
     assert second["parameters"] == {**first["parameters"], "engine": "captum"}
     assert second["provenance"] == first["provenance"]
 
@@ -218,7 +226,7 @@ def test_what_was_changed_on_opening_is_said_and_recorded(run, tmp_path):
     code, _, err = run("explain", tmp_path / "moving.gif", *QUICK, "--out", tmp_path)
     assert code == 0
     assert err == "The file is animated; the first of 2 frames is shown.\n"
-    assert record_in(tmp_path, "moving_ig")["notes"][0] == err.strip()
+    assert record_in(tmp_path, "moving_ig_2")["notes"][0] == err.strip()
 
 
 def test_compare_says_equal(run):
