@@ -19,6 +19,7 @@ from core import models
 from core.attribution import Attribution, Provenance, Step
 from core.baselines import BaselineName, baseline_tensor, check_baseline
 from core.cache import BoundedCache
+from core.free_memory import memory_for
 from core.gradients import check_steps, integrated_gradients_steps
 from core.models import Classifier
 from core.occlusion import OcclusionSurvey, occlusion_steps
@@ -158,7 +159,10 @@ class Explainer:
                 self.baseline(classifier, picture, setting.baseline),
                 self._batch_seconds,
             )
-        with closing(self._timed(steps, _kinds(classifier, setting))) as timed:
+        with (
+            memory_for("This map"),
+            closing(self._timed(steps, _kinds(classifier, setting))) as timed,
+        ):
             for step in timed:
                 snapshot = partial(_signed, step.snapshot, setting, provenance)
                 if step.done == step.total:

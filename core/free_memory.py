@@ -1,9 +1,13 @@
-"""How much memory a computation may take without hurting others."""
+"""How much memory a computation may take without hurting others, and what to say without it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import torch
+
+from core.errors import ResourceError
 
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -27,3 +31,29 @@ def free_bytes(device: torch.device, cgroup: Path = _CGROUP) -> int:
     except (OSError, ValueError, KeyError):  # no such limit, or not on Linux
         return free
     return min(free, max(0, limit - used + cached))
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an allocation failed; on the CPU, torch says so in a plain RuntimeError."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate" in str(error)
+
+
+@contextmanager
+def memory_for(what: str) -> Iterator[None]:
+    """Around work that cannot be done in smaller parts.
+
+    Args:
+        what: begins the sentence: "The model does not fit into memory ...".
+
+    Raises:
+        ResourceError: an allocation failed inside.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise ResourceError(
+            f"{what} does not fit into memory: choose a smaller model or another device, or close "
+            "other programs."
+        ) from error

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from core.errors import ModelError, SettingError
+from core.free_memory import memory_for
 from core.preprocessing import Preprocessing
 from core.torchvision_compat import torchvision
 from core.weights import Progress, WeightsFile
@@ -86,8 +87,12 @@ class Classifier:
         return self.record.preprocessing.tensor(image).to(self.device)
 
     def logits(self, inputs: Tensor) -> Tensor:
-        """Model inputs (N, 3, H, W) -> float32 logits (N, classes) on the CPU, without gradient."""
-        with torch.no_grad():
+        """Model inputs (N, 3, H, W) -> float32 logits (N, classes) on the CPU, without gradient.
+
+        Raises:
+            ResourceError: the device has too little memory.
+        """
+        with memory_for(f"A pass through {self.record.title}"), torch.no_grad():
             return self.module(inputs.to(self.device)).float().cpu()
 
     def predict(self, image: Image.Image, top: int = 5) -> tuple[ClassScore, ...]:
@@ -156,16 +161,18 @@ def load(name: str, device: str = "auto") -> Classifier:
     Raises:
         ModelError: the model is unknown, or its weights cannot be had.
         SettingError: the device is unknown or not on this machine.
+        ResourceError: the device has too little memory.
     """
     chosen = record(name)
     place = resolve_device(device)
     for _ in download(name):
         pass
-    state, sha256 = chosen.weights.load()
-    module = chosen.architecture()
-    module.load_state_dict(state)
-    module.requires_grad_(False)
-    return Classifier(chosen, module.eval().to(place), place, sha256)
+    with memory_for(chosen.title):
+        state, sha256 = chosen.weights.load()
+        module = chosen.architecture()
+        module.load_state_dict(state)
+        module.requires_grad_(False)
+        return Classifier(chosen, module.eval().to(place), place, sha256)
 
 
 def resolve_device(device: str) -> torch.device:

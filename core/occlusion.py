@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from core.attribution import Attribution, Step
 from core.checks import baseline_like, check_inputs
 from core.errors import ModelError, ResourceError, SettingError
-from core.free_memory import free_bytes
+from core.free_memory import free_bytes, out_of_memory
 from core.incremental import KeptActivations
 from core.memory import KnownScores, digest, memory
 from core.preview import interpolate, legs
@@ -258,7 +258,7 @@ class OcclusionSurvey:
                 with turn:
                     logits = self._rescore(kept, part)
             except (MemoryError, RuntimeError) as error:
-                if not _out_of_memory(error):
+                if not out_of_memory(error):
                     raise
                 if len(part) == 1:
                     raise ResourceError(
@@ -341,8 +341,3 @@ def _finite(logits: Tensor) -> Tensor:
             "choose another model, picture or baseline."
         )
     return logits
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """Whether an allocation failed; on the CPU, torch says so in a plain RuntimeError."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate" in str(error)

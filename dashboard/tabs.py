@@ -129,7 +129,11 @@ def _cover(explainer: Explainer, scene: Scene, question: Question) -> None:
             columns[1].caption("Paint over a part of the picture.")
             return
         mask = mask_from_bits(bits, scene.side)
-        logits = explainer.covered(classifier, scene.picture, mask, baseline)
+        try:
+            logits = explainer.covered(classifier, scene.picture, mask, baseline)
+        except UserError as error:
+            columns[1].error(state.plain(str(error)))
+            return
         after = classifier.ranking(logits, len(classifier.class_names))
         columns[1].html(bars_html(after[:5], question.target))
         shares = {entry.index: entry.probability for entry in after}

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core.errors import ResourceError
 from core.explainer import Explainer, OcclusionSetting
 from core.rendering import Display, colours, scale
 from core.scores import Question
@@ -324,3 +325,15 @@ def test_the_cost_of_windows_before_they_are_known():
     assert cost(112, 112) == "4 windows, all known"
     assert re.fullmatch(r"25 windows, about [0-9]+ s", cost(48, 48))  # measured at another size
     assert re.fullmatch(r"9 windows, 4 known, about [0-9]+ s", cost(112, 56))
+
+
+def test_a_covered_picture_that_does_not_fit_is_one_sentence(monkeypatch):
+    def full(*_):
+        raise ResourceError("A pass does not fit into memory: close other programs.")
+
+    monkeypatch.setattr("dashboard.components.brush", lambda *_, **__: bytes([255]) * (224 * 28))
+    monkeypatch.setattr("core.explainer.Explainer.covered", full)
+    page = open_page(tab="Cover it yourself")
+    assert not page.exception
+    assert said(page.error) == ["A pass does not fit into memory: close other programs."]
+    assert overlay(page, "Occlusion small 48/48").any()

@@ -10,7 +10,7 @@ from captum.attr import IntegratedGradients
 from toys import network
 
 from core.baselines import baseline_tensor
-from core.errors import ModelError, SettingError
+from core.errors import ModelError, ResourceError, SettingError
 from core.explainer import (
     Explainer,
     IntegratedGradientsSetting,
@@ -273,3 +273,18 @@ def test_several_threads_get_what_one_would_get(swan, penguin):
         expected = alone.attribution(*asked)
         np.testing.assert_allclose(made.values, expected.values, atol=1e-5)
         assert made.provenance == expected.provenance
+
+
+def test_without_memory_there_is_a_sentence(swan, monkeypatch):
+    explainer, classifier = Explainer(), toy()
+    mask = np.ones((28, 28), dtype=bool)
+    explainer.inputs(classifier, swan)
+
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr(classifier.module, "forward", full)
+    with pytest.raises(ResourceError, match=r"^A pass through [^\n]* does not fit into memory"):
+        explainer.covered(classifier, swan, mask, "white")
+    with pytest.raises(ResourceError, match=r"^This map does not fit into memory"):
+        explainer.attribution(classifier, swan, GRADIENTS, Question(0))

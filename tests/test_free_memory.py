@@ -4,7 +4,8 @@ import psutil
 import pytest
 import torch
 
-from core.free_memory import free_bytes
+from core.errors import ResourceError
+from core.free_memory import free_bytes, memory_for
 
 CPU = torch.device("cpu")
 
@@ -35,3 +36,24 @@ def test_without_a_container_the_machine_is_the_limit(tmp_path, files):
 
 def test_a_system_without_containers(tmp_path):
     assert free_bytes(CPU, tmp_path / "missing") > 1_000_000
+
+
+FULL = [
+    MemoryError(),
+    torch.OutOfMemoryError("CUDA out of memory."),
+    RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+]
+
+
+@pytest.mark.parametrize("error", FULL)
+def test_no_memory_is_one_sentence(error):
+    said = r"^VGG-16 does not fit into memory: [^\n]*\.$"
+    with pytest.raises(ResourceError, match=said), memory_for("VGG-16"):
+        raise error
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError("allocate")])
+def test_other_errors_stay_as_they_are(error):
+    with pytest.raises(type(error)) as raised, memory_for("VGG-16"):
+        raise error
+    assert raised.value is error

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from core import models
-from core.errors import ModelError, SettingError
+from core.errors import ModelError, ResourceError, SettingError
 from core.images import open_image
 from core.models import ClassScore, download, load, record, registry
 from core.samples import FOLDER
@@ -196,3 +196,12 @@ def test_without_a_network_one_sentence_and_the_default_still_works(tmp_path, mo
 
 def test_what_is_here_is_not_downloaded():
     assert list(download("efficientnet_lite0")) == []
+
+
+def test_a_device_without_room_for_a_model_is_one_sentence(monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
+
+    monkeypatch.setattr("torch.nn.Module.to", full)
+    with pytest.raises(ResourceError, match=r"^EfficientNet-Lite0 does not fit into memory: "):
+        load("efficientnet_lite0", "cpu")
