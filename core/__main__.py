@@ -3,6 +3,7 @@
     python -m core predict swan.jpg
     python -m core explain swan.jpg --method occlusion --window 15 --stride 8 --out maps
     python -m core compare swan.jpg
+    python -m core study --out study
     python -m core models
 
 What a user can do wrong ends in one sentence on stderr and exit code 2.
@@ -10,13 +11,31 @@ What a user can do wrong ends in one sentence on stderr and exit code 2.
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from core import commands, models
 from core.baselines import BASELINES
 from core.errors import UserError
+from core.methods import METHODS
+from core.samples import FOLDER as SAMPLES
 from core.scores import SCORE_KINDS
+from core.settings import ENOUGH, Steps
+
+
+def _steps(text: str) -> Steps:
+    return ENOUGH if text == ENOUGH else int(text)
+
+
+_OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
+    ("steps", _steps, f"points on the path of integrated gradients, or {ENOUGH} ({ENOUGH})"),
+    ("samples", int, "noisy copies of the smoothed methods, samples of gradient_shap"),
+    ("stdev", float, "of the noise, in units of the model's normalised input"),
+    ("seed", int, "of the noise (0)"),
+    ("segments", int, "about how many superpixels"),
+    ("layer", str, "of grad_cam (the last with a map)"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     command = names.add_parser("explain", help="write a map as numbers, picture and record")
     _add_picture_and_model(command)
     command.add_argument(
-        "--method", required=True, choices=commands.OPTIONS_OF, help="how to explain"
+        "--method", required=True, choices=[*commands.METHOD_ALIASES, *METHODS], help="how"
     )
     _add_window(command, argparse.SUPPRESS, argparse.SUPPRESS)
     command.add_argument(
@@ -55,12 +74,8 @@ def _parser() -> argparse.ArgumentParser:
         default=argparse.SUPPRESS,
         help="what computes occlusion; captum is slower and keeps one class (incremental)",
     )
-    command.add_argument(
-        "--steps",
-        type=int,
-        default=argparse.SUPPRESS,
-        help=f"points on the path of ig ({commands.STEPS})",
-    )
+    for option, kind, words in _OPTIONS:
+        command.add_argument(f"--{option}", type=kind, default=argparse.SUPPRESS, help=words)
     _add_baseline_and_target(command)
     command.add_argument(
         "--contrast", metavar="CLASS", help="subtract this class's score: a name or an index"
@@ -77,6 +92,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_baseline_and_target(command)
     command.set_defaults(run=commands.compare)
 
+    command = names.add_parser("study", help="the six maps of the study of penguin and swan")
+    command.add_argument(
+        "--images",
+        type=Path,
+        default=SAMPLES,
+        metavar="FOLDER",
+        help="with penguin.jpg and swan.jpg (the sample pictures)",
+    )
+    _add_model(command)
+    command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
+    command.set_defaults(run=commands.reproduce)
+
     command = names.add_parser("models", help="list the models, and which are here offline")
     command.set_defaults(run=commands.list_models)
     return parser
@@ -84,6 +111,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_picture_and_model(command: argparse.ArgumentParser) -> None:
     command.add_argument("image", type=Path, metavar="IMAGE", help="a picture file")
+    _add_model(command)
+
+
+def _add_model(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--model",
         default=models.DEFAULT_MODEL,
@@ -115,9 +146,9 @@ def _add_window(command: argparse.ArgumentParser, window: int | str, stride: int
 def _add_baseline_and_target(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--baseline",
-        choices=BASELINES,
-        default="grey",
-        help="what covered pixels become, or where the path begins (grey)",
+        default=argparse.SUPPRESS,
+        help=f"what covered pixels become, or where the path begins: {', '.join(BASELINES)}, "
+        "blur:SIGMA, noise:SEED or picture:PATH (grey)",
     )
     command.add_argument(
         "--target",

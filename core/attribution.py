@@ -11,6 +11,16 @@ import numpy as np
 
 from core.scores import UNITS, Question, ScoreKind
 
+# Of the methods whose values are not simply changes of the score.
+_UNITS = {
+    "saliency": "{} per unit of input",
+    "smoothgrad_sq": "squared {}",
+    "vargrad": "squared {}",
+    "guided_backprop": "{} per unit of input",
+    "grad_cam": "weighted activation",
+    "guided_grad_cam": "no unit",
+}
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -44,7 +54,8 @@ class Attribution:
         parameters: the method's settings, JSON types only.
         forward_passes: inputs that went through the network for this map, in whole or in part.
         seconds: computing time, without what was known before.
-        gap: for methods that promise completeness, sum of values minus score change; else None.
+        change: for methods that promise completeness, score of the input minus score of the
+            baseline, which the values should add up to; else None.
         provenance: picture and model; None where only tensors were given.
     """
 
@@ -54,7 +65,7 @@ class Attribution:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     forward_passes: int = 0
     seconds: float = 0.0
-    gap: float | None = None
+    change: float | None = None
     provenance: Provenance | None = None
 
     def __post_init__(self) -> None:
@@ -82,9 +93,16 @@ class Attribution:
         return self.question.kind
 
     @property
+    def gap(self) -> float | None:
+        """Sum of the values minus what it should be; None where nothing is promised."""
+        if self.change is None:
+            return None
+        return float(self.values.sum(dtype=np.float64)) - self.change
+
+    @property
     def units(self) -> str:
         """What one unit of ``values`` is."""
-        return UNITS[self.score]
+        return _UNITS.get(self.method, "{}").format(UNITS[self.score])
 
     def settings(self) -> dict[str, Any]:
         """All settings and versions as JSON types: enough to make the map again."""
@@ -95,6 +113,7 @@ class Attribution:
             "units": self.units,
             "forward_passes": self.forward_passes,
             "seconds": round(self.seconds, 3),
+            "score_change": self.change,
             "completeness_gap": self.gap,
             "provenance": None if self.provenance is None else asdict(self.provenance),
             "versions": versions(),

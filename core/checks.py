@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from core.errors import SettingError
+from core.errors import ModelError, SettingError
 
 
 def check_inputs(inputs: Tensor) -> None:
@@ -35,3 +35,19 @@ def baseline_like(baseline: float | Tensor, inputs: Tensor) -> Tensor:
             f"input's shape {tuple(inputs.shape)}."
         )
     return baseline.to(inputs).expand_as(inputs)
+
+
+def finite(logits: Tensor) -> Tensor:
+    """Logits (n, classes) as float32 on the CPU.
+
+    Raises:
+        ModelError: they are not all finite.
+    """
+    logits = logits.detach().float().cpu()
+    bad = int((~logits.isfinite()).any(-1).sum())
+    if bad:
+        raise ModelError(
+            f"The model gave scores that are not finite numbers for {bad} of {len(logits)} inputs: "
+            "choose another model, picture or baseline."
+        )
+    return logits

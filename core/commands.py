@@ -1,45 +1,44 @@
 """What the commands do; `core.__main__` reads their arguments."""
 
 import argparse
+import csv
+import io
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from core import models
+from core import models, study
 from core.attribution import Attribution
+from core.baselines import PICTURE, check_baseline
 from core.captum_occlusion import captum_occlusion
+from core.console import print_table, progress_line
 from core.errors import SettingError
-from core.explainer import (
-    Explainer,
-    IntegratedGradientsSetting,
-    OcclusionSetting,
-    Setting,
-    provenance_of,
-)
+from core.explainer import Explainer, provenance_of
 from core.files import npz, png, write
 from core.labels import search
 from core.memory import memory
+from core.methods import with_options
 from core.models import Classifier, ClassScore
 from core.occlusion import OcclusionSurvey
 from core.panel import panel
 from core.picture import Picture, picture_from_file
 from core.rendering import Display
 from core.scores import UNITS, Question
+from core.settings import OcclusionSetting, Setting, method_name, short
 from core.story import number, percent, strongest_window
 
 EQUAL_BELOW = 1e-4  # logits: maps that differ by less are called equal
 
-# Which method an option belongs to. The parser sets no default for these, so that an option given
-# to the wrong method can be told from one that was not given.
-OPTIONS_OF = {"ig": ("steps",), "occlusion": ("window", "stride", "engine")}
-WINDOW, STRIDE, STEPS = 15, 8, 50
+# The parser sets no default for these, so that an option given to the wrong method can be told from
+# one that was not given.
+OPTIONS = ("window", "stride", "steps", "samples", "stdev", "seed", "segments", "layer", "baseline")
+METHOD_ALIASES = {"ig": "integrated_gradients"}
+WINDOW, STRIDE = 15, 8
 
 
 @dataclass(frozen=True)
@@ -69,14 +68,15 @@ def predict(arguments: argparse.Namespace) -> int:
         (str(rank), str(c.index), c.name, f"{100 * c.probability:.1f} %", f"{c.logit:.3f}")
         for rank, c in enumerate(ranking, 1)
     ]
-    _print_table(("rank", "class", "name", "probability", "logit"), rows, words=("name",))
+    print_table(("rank", "class", "name", "probability", "logit"), rows, words=("name",))
     return 0
 
 
 def explain(arguments: argparse.Namespace) -> int:
     """Compute a map; write its numbers, a picture of it, and a record of all settings."""
-    setting = _setting(arguments)
-    work = _begin(arguments)
+    explainer = Explainer()
+    setting = _setting(arguments, explainer)  # a bad setting is refused before any download
+    work = _begin(arguments, explainer)
     question = _question(arguments, work)
     if isinstance(setting, OcclusionSetting) and getattr(arguments, "engine", "") == "captum":
         attribution = _by_captum(work, setting, question)
@@ -95,13 +95,13 @@ def explain(arguments: argparse.Namespace) -> int:
         if survey.fallback is not None:
             notes.append(survey.fallback)
     record = _record(arguments.image.name, attribution, work, [*notes, finding])
-    name = f"{arguments.image.stem}_{arguments.method}_{_settings_in_short(setting)}"
+    name = f"{arguments.image.stem}_{arguments.method}_{short(setting)}".rstrip("_")
     written = write(
         arguments.out,
         {
             f"{name}.npz": npz(arrays),
             f"{name}.png": png(_drawn(work, attribution, answer)),
-            f"{name}.json": json.dumps(record, indent=2, ensure_ascii=False).encode() + b"\n",
+            f"{name}.json": _json(record),
         },
     )
     print(f"{answer}. {finding}")
@@ -112,7 +112,8 @@ def explain(arguments: argparse.Namespace) -> int:
 def compare(arguments: argparse.Namespace) -> int:
     """Time the occlusion survey against Captum's Occlusion, and tell whether the maps are equal."""
     work = _begin(arguments)
-    setting = OcclusionSetting(arguments.window, arguments.stride, arguments.baseline)
+    baseline = _baseline(getattr(arguments, "baseline", "grey"), work.explainer)
+    setting = OcclusionSetting(arguments.window, arguments.stride, baseline)
     question = Question(_target(arguments.target, work))
     print(_model_line(work.classifier))
     memory.forget()  # windows known from an earlier call would not be visited again
@@ -124,7 +125,7 @@ def compare(arguments: argparse.Namespace) -> int:
         ("incremental", f"{seconds:.2f}", f"{ours.forward_passes:,}"),
         ("captum", f"{captum.seconds:.2f}", f"{captum.forward_passes:,}"),
     ]
-    _print_table(("engine", "seconds", "forward passes"), rows, words=("engine",))
+    print_table(("engine", "seconds", "forward passes"), rows, words=("engine",))
     print(f"Captum takes {captum.seconds / seconds:.1f} times as long.")
     survey = work.explainer.survey(work.classifier, work.picture, setting)
     print(
@@ -138,6 +139,40 @@ def compare(arguments: argparse.Namespace) -> int:
         f"{'equal' if equal else 'not equal'} (limit {EQUAL_BELOW:.0e})."
     )
     return 0 if equal else 1
+
+
+def reproduce(arguments: argparse.Namespace) -> int:
+    """Make the study's six maps for any model: files, one page with all, a table of predictions."""
+    files = study.picture_files(arguments.images)
+    explainer = Explainer()
+    seen: dict[str, Image.Image] = {}
+    found: dict[str, dict[str, Attribution]] = {}
+    answers: dict[str, str] = {}
+    rows = []
+    output: dict[str, bytes] = {}
+    for name, path in files.items():
+        arguments.image = path
+        work = _begin(arguments, explainer)
+        top = work.ranking(1)[0]
+        rows.append((path.name, str(top.index), top.name, f"{top.probability:.7f}"))
+        answers[name] = f"{path.name}: {top.name}, {percent(top.probability)}"
+        seen[name] = work.classifier.record.preprocessing.picture(work.picture.image)
+        found[name] = {}
+        for title, setting in study.maps(name).items():
+            made = found[name][title] = _by_explainer(work, setting, Question(top.index))
+            record = _record(path.name, made, work, list(work.picture.notes))
+            file = f"{name}_{method_name(setting)}_{short(setting)}"
+            output[f"{file}.npz"] = npz({"values": made.values})
+            output[f"{file}.json"] = _json(record)
+    header = ("picture", "class", "name", "probability")
+    table = io.StringIO()
+    csv.writer(table).writerows([header, *rows])
+    output["predictions.csv"] = table.getvalue().encode()
+    output["study.png"] = png(study.sheet(seen, found, answers))
+    print(_model_line(work.classifier))
+    print_table(header, rows, words=("picture", "name"))
+    print("Wrote", ", ".join(map(str, write(arguments.out, output))))
+    return 0
 
 
 def list_models(_: argparse.Namespace) -> int:
@@ -155,45 +190,41 @@ def list_models(_: argparse.Namespace) -> int:
         for record in models.registry().values()
     ]
     header = ("name", "title", "top-1", "size", "licence", "offline", "")
-    _print_table(header, rows, words=("name", "title", "licence", "offline", ""))
+    print_table(header, rows, words=("name", "title", "licence", "offline", ""))
     return 0
 
 
-def _begin(arguments: argparse.Namespace) -> _Work:
+def _begin(arguments: argparse.Namespace, explainer: Explainer | None = None) -> _Work:
     """Open the picture and load the model, downloading its weights on first use."""
     picture = picture_from_file(arguments.image)
     for note in picture.notes:
         print(note, file=sys.stderr)
     models.resolve_device(arguments.device)  # a missing device is refused before any download
-    with _progress_line() as show:
+    with progress_line() as show:
         for done, total in models.download(arguments.model):
             show(f"Downloading {arguments.model}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
-    explainer = Explainer()
+    explainer = explainer or Explainer()
     return _Work(explainer, explainer.classifier(arguments.model, arguments.device), picture)
 
 
-def _setting(arguments: argparse.Namespace) -> Setting:
+def _setting(arguments: argparse.Namespace, explainer: Explainer) -> Setting:
     """The method's settings; an option of another method is refused."""
-    for method, options in OPTIONS_OF.items():
-        for option in options:
-            if method != arguments.method and hasattr(arguments, option):
-                raise SettingError(
-                    f"--{option} belongs to --method {method}: leave it out, or choose that method."
-                )
-    if arguments.method == "ig":
-        return IntegratedGradientsSetting(getattr(arguments, "steps", STEPS), arguments.baseline)
-    return OcclusionSetting(
-        getattr(arguments, "window", WINDOW),
-        getattr(arguments, "stride", STRIDE),
-        arguments.baseline,
-    )
+    method = METHOD_ALIASES.get(arguments.method, arguments.method)
+    given = {option: getattr(arguments, option) for option in OPTIONS if option in arguments}
+    if "engine" in arguments and method != "occlusion":
+        raise SettingError("--engine belongs to occlusion: leave it out, or choose that method.")
+    if "baseline" in given:
+        given["baseline"] = _baseline(given["baseline"], explainer)
+    return with_options(method, given)
 
 
-def _settings_in_short(setting: Setting) -> str:
-    """For file names, so that two surveys of one picture do not overwrite each other."""
-    if isinstance(setting, OcclusionSetting):
-        return f"{setting.window}-{setting.stride}"
-    return str(setting.steps)
+def _baseline(wanted: str, explainer: Explainer) -> str:
+    """A baseline by name; ``picture:PATH`` opens another picture."""
+    name, _, path = wanted.partition(":")
+    if name == PICTURE and path:
+        return explainer.as_baseline(picture_from_file(path))
+    check_baseline(wanted)
+    return wanted
 
 
 def _question(arguments: argparse.Namespace, work: _Work) -> Question:
@@ -218,7 +249,7 @@ def _class_index(wanted: str, classifier: Classifier) -> int:
 
 
 def _by_explainer(work: _Work, setting: Setting, question: Question) -> Attribution:
-    with _progress_line() as show:
+    with progress_line() as show:
         for step in work.explainer.steps(work.classifier, work.picture, setting, question):
             show(f"{step.done:,} of {step.total:,} passes")
     return step.snapshot()
@@ -235,7 +266,7 @@ def _by_captum(work: _Work, setting: OcclusionSetting, question: Question) -> At
     """The same map by Captum's Occlusion."""
     classifier, picture = work.classifier, work.picture
     baseline = work.explainer.baseline(classifier, picture, setting.baseline)
-    with _progress_line() as show:
+    with progress_line() as show:
         made = captum_occlusion(
             classifier.module,
             work.explainer.inputs(classifier, picture),
@@ -265,6 +296,10 @@ def _record(
     }
 
 
+def _json(record: dict[str, object]) -> bytes:
+    return json.dumps(record, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
 def _drawn(work: _Work, attribution: Attribution, title: str) -> Image.Image:
     seen = work.classifier.record.preprocessing.picture(work.picture.image)
     return panel(seen, attribution, work.classifier.class_names, Display(), title=title)
@@ -282,35 +317,3 @@ def _answer(work: _Work) -> str:
 def _range(attribution: Attribution) -> str:
     low, high = (number(float(end)) for end in (attribution.values.min(), attribution.values.max()))
     return f"The map goes from {low} to {high} {attribution.units}."
-
-
-def _print_table(
-    header: tuple[str, ...], rows: Sequence[tuple[str, ...]], words: tuple[str, ...]
-) -> None:
-    """Print aligned columns: those named in ``words`` to the left, numbers to the right."""
-    lines = [header, *rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (
-            cell.ljust(width) if name in words else cell.rjust(width)
-            for name, cell, width in zip(header, line, widths, strict=True)
-        )
-        print("  ".join(cells).rstrip())
-
-
-@contextmanager
-def _progress_line() -> Iterator[Callable[[str], None]]:
-    """Gives a function that shows text on one line of the terminal, which is cleared at the end.
-
-    Silent where stderr is not a terminal.
-    """
-    terminal = sys.stderr.isatty()
-
-    def show(text: str) -> None:
-        if terminal:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-
-    try:
-        yield show
-    finally:
-        show("")

@@ -8,59 +8,34 @@ import hashlib
 import time
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from core import models
+from core import grad_cam, methods, models
 from core.attribution import Attribution, Provenance, Step
-from core.baselines import BaselineName, baseline_tensor, check_baseline
+from core.baselines import PICTURE, baseline_tensor, check_baseline
 from core.cache import BoundedCache
+from core.forecast import Forecast, gradient_passes
 from core.free_memory import memory_for
-from core.gradients import check_steps, integrated_gradients_steps
+from core.gradients import gradient_steps
+from core.memory import memory
 from core.models import Classifier
 from core.occlusion import OcclusionSurvey, occlusion_steps
 from core.pace import Pace
 from core.picture import Picture
 from core.scores import Question
-
-
-@dataclass(frozen=True)
-class IntegratedGradientsSetting:
-    """Settings of Integrated Gradients: points on the path, and where it begins."""
-
-    steps: int = 50
-    baseline: BaselineName = "grey"
-
-
-@dataclass(frozen=True)
-class OcclusionSetting:
-    """Settings of an occlusion survey: window and stride in pixels of the model's input."""
-
-    window: int
-    stride: int
-    baseline: BaselineName = "grey"
-
-
-Setting = IntegratedGradientsSetting | OcclusionSetting
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """The cost of a map.
-
-    Attributes:
-        passes: forward passes that are still to be made.
-        seconds: how long they will take on this machine; None before anything like it was measured.
-        known: passes that need not be made again.
-    """
-
-    passes: int
-    seconds: float | None
-    known: int = 0
+from core.settings import (
+    OcclusionSetting,
+    Setting,
+    SuperpixelSetting,
+    baseline_of,
+    parameters,
+)
+from core.superpixels import SuperpixelSurvey, superpixel_steps, superpixels
 
 
 class Explainer:
@@ -78,7 +53,11 @@ class Explainer:
         self._inputs: BoundedCache[Tensor] = BoundedCache(32)
         self._logits: BoundedCache[Tensor] = BoundedCache(256)
         self._surveys: BoundedCache[OcclusionSurvey] = BoundedCache(12)  # each holds its scores
+        self._patches: BoundedCache[SuperpixelSurvey] = BoundedCache(12)
+        self._others: BoundedCache[Picture] = BoundedCache(8)
         self._pace = Pace()
+        self._unavailable: BoundedCache[dict[str, str]] = BoundedCache(16)
+        self._layers: BoundedCache[tuple[str, ...]] = BoundedCache(16)
         self._maps: BoundedCache[Attribution] = BoundedCache(128)
 
     def classifier(self, name: str, device: str = "auto") -> Classifier:
@@ -150,13 +129,17 @@ class Explainer:
             steps = occlusion_steps(
                 self.survey(classifier, picture, setting), question, self._batch_seconds
             )
+        elif isinstance(setting, SuperpixelSetting):
+            steps = superpixel_steps(
+                self._patch_survey(classifier, picture, setting), question, self._batch_seconds
+            )
         else:
-            steps = integrated_gradients_steps(
+            steps = gradient_steps(
                 classifier.module,
                 self.inputs(classifier, picture),
                 question,
-                setting.steps,
-                self.baseline(classifier, picture, setting.baseline),
+                setting,
+                self.baseline(classifier, picture, baseline_of(setting)),
                 self._batch_seconds,
             )
         with (
@@ -184,15 +167,45 @@ class Explainer:
             survey = self.survey(classifier, picture, setting)
             known = int(survey.known.sum())
             passes = survey.grid.count - known
+        elif isinstance(setting, SuperpixelSetting):
+            patches = self._patches.get((_identity(classifier), picture.key, setting))
+            known = 0 if patches is None else patches.known
+            passes = setting.segments if patches is None else len(patches.scores) - known
         else:
-            check_steps(setting.steps)
-            check_baseline(setting.baseline)
-            passes, known = setting.steps, 0
+            check_baseline(baseline_of(setting))
+            passes, known = gradient_passes(setting), 0
         seconds = [self._pace.seconds(kind, passes) for kind in _kinds(classifier, setting)]
         return Forecast(passes, next((s for s in seconds if s is not None), None), known)
 
+    def unavailable(self, classifier: Classifier, picture: Picture) -> dict[str, str]:
+        """The methods that a model cannot have, by name, and why, as the end of a sentence."""
+
+        def make() -> dict[str, str]:
+            inputs = self.inputs(classifier, picture)
+            reasons = {
+                name: methods.why_not(classifier.module, inputs, name) for name in methods.METHODS
+            }
+            return {name: reason for name, reason in reasons.items() if reason is not None}
+
+        return self._unavailable.get_or_make(_identity(classifier), make)
+
+    def layers(self, classifier: Classifier, picture: Picture) -> tuple[str, ...]:
+        """The layers of a model that Grad-CAM can look at, largest maps first."""
+        return self._layers.get_or_make(
+            _identity(classifier),
+            lambda: grad_cam.layers(
+                memory.prepared(classifier.module).network.layers, self.inputs(classifier, picture)
+            ),
+        )
+
+    def as_baseline(self, picture: Picture) -> str:
+        """The name under which another picture serves as a baseline."""
+        name = f"{PICTURE}:{picture.sha256}"
+        self._others.put(name, picture)
+        return name
+
     def covered(
-        self, classifier: Classifier, picture: Picture, mask: np.ndarray, baseline: BaselineName
+        self, classifier: Classifier, picture: Picture, mask: np.ndarray, baseline: str
     ) -> Tensor:
         """Logits (classes,) with a part of the input covered; one forward pass, if it is new.
 
@@ -226,7 +239,7 @@ class Explainer:
     ) -> Attribution | None:
         """A finished map; an occlusion map counts only while its survey is there to be read."""
         known = self._maps.get((_identity(classifier), picture.key, setting, question))
-        if known is None or isinstance(setting, IntegratedGradientsSetting):
+        if known is None or not isinstance(setting, OcclusionSetting):
             return known
         return known if self.survey(classifier, picture, setting).known.all() else None
 
@@ -244,11 +257,32 @@ class Explainer:
                 yield step
                 before, started = step.done, time.perf_counter()
 
-    def baseline(self, classifier: Classifier, picture: Picture, name: BaselineName) -> Tensor:
-        """A named baseline for a picture, float32 (1, 3, H, W) on the model's device."""
+    def baseline(self, classifier: Classifier, picture: Picture, name: str) -> Tensor:
+        """A named baseline for a picture, float32 (1, 3, H, W) on the model's device.
+
+        Raises:
+            SettingError: there is no such baseline.
+        """
+        other = self._others.get(name)
+        if other is not None:
+            return self.inputs(classifier, other)
         preprocessing = classifier.record.preprocessing
         baseline = baseline_tensor(name, preprocessing, picture.image, picture.region)
         return baseline.to(classifier.device)
+
+    def _patch_survey(
+        self, classifier: Classifier, picture: Picture, setting: SuperpixelSetting
+    ) -> SuperpixelSurvey:
+        seen = classifier.record.preprocessing.picture(picture.image, picture.region)
+        return self._patches.get_or_make(
+            (_identity(classifier), picture.key, setting),
+            lambda: SuperpixelSurvey(
+                classifier.module,
+                self.inputs(classifier, picture),
+                superpixels(seen, setting.segments),
+                self.baseline(classifier, picture, setting.baseline),
+            ),
+        )
 
 
 def _kinds(classifier: Classifier, setting: Setting) -> tuple[Hashable, ...]:
@@ -256,7 +290,7 @@ def _kinds(classifier: Classifier, setting: Setting) -> tuple[Hashable, ...]:
     model = _identity(classifier)
     if isinstance(setting, OcclusionSetting):
         return (model, "occlusion", setting.window), (model, "occlusion")
-    return ((model, "gradients"),)
+    return ((model, "patches" if isinstance(setting, SuperpixelSetting) else "gradients"),)
 
 
 def _same(attribution: Attribution) -> Attribution:
@@ -284,4 +318,6 @@ def _signed(
 ) -> Attribution:
     """A snapshot that says which picture, model and named settings it belongs to."""
     made = snapshot()
-    return replace(made, parameters=asdict(setting), provenance=provenance)
+    return replace(
+        made, parameters={**made.parameters, **parameters(setting)}, provenance=provenance
+    )

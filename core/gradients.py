@@ -1,25 +1,46 @@
-"""Gradient methods, by way of Captum, as steps that can be shown and stopped.
+"""Gradient methods as steps that can be shown and stopped.
 
-Integrated Gradients: Sundararajan, Taly, Yan, "Axiomatic Attribution for Deep Networks", ICML 2017.
+Saliency: Simonyan, Vedaldi, Zisserman, "Deep Inside Convolutional Networks", 2014
+(arXiv:1312.6034). Input x Gradient: Shrikumar et al., "Not Just a Black Box", 2016
+(arXiv:1605.01713). The other methods are in modules of their own, with their sources.
+
+All of them work on the private, simplified copy of the network that the occlusion survey uses too:
+batch norms are folded, weights lie in channels_last, and hooks never touch the caller's module.
 """
 
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 
-import numpy as np
-import torch
-from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
+from core import grad_cam, gradient_shap, integration, rectifiers, smoothing
+from core.asking import Asked, Progress, ends
 from core.attribution import Attribution, Step
 from core.checks import baseline_like, check_inputs
-from core.errors import ModelError, SettingError
+from core.errors import ModelError
+from core.memory import memory
 from core.scores import Question, ScoreKind
+from core.settings import (
+    GradCamSetting,
+    GradientSetting,
+    GradientShapSetting,
+    IntegratedGradientsSetting,
+    SmoothSetting,
+    Steps,
+    method_name,
+    parameters,
+)
 from core.turns import turn
 
-STEPS_RANGE = (1, 1000)
-_LARGEST_BATCH = 8  # of the sizes 1 to 50, the fastest on two cores; also what bounds the memory
+GradientsSetting = (
+    IntegratedGradientsSetting
+    | GradientSetting
+    | SmoothSetting
+    | GradientShapSetting
+    | GradCamSetting
+)
 
 
 def integrated_gradients(
@@ -27,7 +48,7 @@ def integrated_gradients(
     inputs: Tensor,
     *,
     target: int,
-    steps: int,
+    steps: Steps,
     baseline: float | Tensor = 0.0,
     contrast: int | None = None,
     score: ScoreKind = "logit",
@@ -38,7 +59,9 @@ def integrated_gradients(
         module: float32 (N, C, H, W) -> logits (N, classes). Used in eval mode, left as it was.
         inputs: float32 (1, C, H, W).
         target: class whose score is explained.
-        steps: points of the Gauss-Legendre quadrature, 1 to 1000; a pass forward and back each.
+        steps: points of the Gauss-Legendre quadrature, 1 to 1000, a pass forward and back each; or
+            "enough": points where they are needed, until what the values add up to is within 1 % of
+            the change of the score, or `integration.MOST_POINTS` are used.
         baseline: a number, or a tensor of the input's shape, in the input's own space.
         contrast: class whose score is subtracted, if any.
         score: "logit", "probability" or "log_probability".
@@ -49,98 +72,123 @@ def integrated_gradients(
 
     Raises:
         SettingError: a setting is out of range.
-        ModelError: the gradients are not finite.
+        ModelError: the gradients are not finite, or zero everywhere.
     """
+    setting = IntegratedGradientsSetting(steps)
     question = Question(target, contrast, score)
-    for step in integrated_gradients_steps(module, inputs, question, steps, baseline):
+    for step in gradient_steps(module, inputs, question, setting, baseline):
         last = step
     return last.snapshot()
 
 
-def integrated_gradients_steps(
+def gradient_steps(
     module: nn.Module,
     inputs: Tensor,
     question: Question,
-    steps: int,
+    setting: GradientsSetting,
     baseline: float | Tensor = 0.0,
     batch_seconds: float | None = None,
 ) -> Generator[Step, None, None]:
-    """`integrated_gradients`, yielding after each batch; memory does not grow with ``steps``.
+    """The map of any gradient method, yielding after each batch.
 
-    ``batch_seconds`` is what a batch may take, for those who want to stop soon. The points of the
-    path are visited in an interleaved order and a snapshot divides by the weights so far, so that
-    an early snapshot already stands for the whole path.
-    """
-    check_inputs(inputs)
-    check_steps(steps)
-    reference = baseline_like(baseline, inputs)
-    with turn, evaluating(module), torch.no_grad():
-        logits = module(torch.cat([inputs, reference]))
-        question.check(logits.shape[-1])
-        ends = question.scores(logits.cpu().double())
-    if not ends.isfinite().all():
-        raise ModelError(
-            "The model's scores are not finite numbers, so there is no map: "
-            "choose another model, baseline or picture."
-        )
-    change = float(ends[0] - ends[1])
-
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    alphas, weights = (1 + nodes) / 2, weights / 2
-    order = _interleaved(steps)
-    captum = IntegratedGradients(lambda batch: question.scores(module(batch)))
-    total = torch.zeros(inputs.shape, dtype=torch.float64)  # on the CPU: mps has no float64
-    weight_done = seconds = 0.0
-    done = 0
-
-    def snapshot() -> Attribution:
-        values = (total / weight_done).sum(dim=(0, 1))
-        return Attribution(
-            values=values.numpy(),
-            method="integrated_gradients",
-            question=question,
-            parameters={"steps": steps, "baseline": _describe(baseline)},
-            forward_passes=done + 2,
-            seconds=seconds,
-            gap=float(values.sum()) - change if done == steps else None,
-        )
-
-    batch = _LARGEST_BATCH if batch_seconds is None else 1
-    while done < steps:
-        started = time.perf_counter()
-        chunk = order[done : done + batch]
-        with turn, evaluating(module), torch.enable_grad():
-            # Captum's own sum over a part of the path. Its public call runs the whole path at once,
-            # and can neither report nor stop in between.
-            (part,) = captum._attribute(
-                (inputs,),
-                (reference,),
-                n_steps=len(chunk),
-                step_sizes_and_alphas=(weights[chunk].tolist(), alphas[chunk].tolist()),
-            )
-        if not torch.isfinite(part).all():
-            raise ModelError(
-                "The gradients are not finite numbers, so there is no map: "
-                "choose another score, baseline or picture."
-            )
-        total += part.detach().cpu().double()
-        weight_done += float(weights[chunk].sum())
-        done += len(chunk)
-        seconds += time.perf_counter() - started
-        if batch_seconds is not None:
-            batch = max(1, min(int(batch_seconds * done / seconds), _LARGEST_BATCH))
-        yield Step(done, steps, snapshot)
-
-
-def check_steps(steps: int) -> None:
-    """Accept a number of steps.
+    Args:
+        module, inputs, baseline: as for `integrated_gradients`.
+        question: which score is explained.
+        setting: of the method. Its own ``baseline`` is only the name of the ``baseline`` given.
+        batch_seconds: what a batch may take, for those who want to stop soon.
 
     Raises:
-        SettingError: it is out of range.
+        SettingError: a setting is out of range, or the method cannot be had for this network.
+        ModelError: scores or gradients are not finite, or the gradients are zero everywhere.
     """
-    low, high = STEPS_RANGE
-    if not low <= steps <= high:
-        raise SettingError(f"Integrated Gradients steps: {steps}; choose between {low} and {high}.")
+    check_inputs(inputs)
+    reference = baseline_like(baseline, inputs)
+    network = memory.prepared(module).network
+    asked = Asked(
+        network.module, network.layers, inputs.detach(), reference, question, batch_seconds
+    )
+    with turn:
+        at_input, at_reference = ends(asked)
+    adds_up = _adds_up(setting)
+    named = {"baseline": "tensor" if isinstance(baseline, Tensor) else float(baseline)}
+    seconds = 0.0
+
+    def attribution(at: Progress) -> Attribution:
+        return Attribution(
+            values=at.values().sum(dim=0).numpy(),
+            method=method_name(setting),
+            question=question,
+            parameters={**parameters(setting), **named},
+            forward_passes=at.done + 2,
+            seconds=seconds,
+            change=at_input - at_reference if adds_up and at.done == at.total else None,
+        )
+
+    with closing(_progress(asked, setting)) as progress:
+        started = time.perf_counter()
+        for point in progress:
+            seconds += time.perf_counter() - started
+            if point.done == point.total:
+                _check_not_zero(asked, setting, point.values())
+            yield Step(point.done, point.total, partial(attribution, point))
+            started = time.perf_counter()
+
+
+def _progress(asked: Asked, setting: GradientsSetting) -> Generator[Progress, None, None]:
+    """The steps of a method."""
+    match setting:
+        case IntegratedGradientsSetting(steps=int(steps)):
+            return integration.even(asked, steps)
+        case IntegratedGradientsSetting():
+            return integration.adaptive(asked)
+        case SmoothSetting(method=method):
+            return smoothing.smoothed(asked, setting, lambda noisy: _progress(noisy, method))
+        case GradientShapSetting():
+            return gradient_shap.gradient_shap(asked, setting)
+        case GradCamSetting():
+            return grad_cam.grad_cam(asked, setting)
+        case GradientSetting(method="deep_lift"):
+            return _once(rectifiers.deep_lift, asked)
+        case GradientSetting(method="guided_backprop"):
+            return _once(rectifiers.guided_backprop, asked)
+        case GradientSetting(method="saliency"):
+            return _once(_saliency, asked)
+        case GradientSetting():
+            return _once(_input_x_gradient, asked)
+
+
+def _once(method: Callable[[Asked], Tensor], asked: Asked) -> Generator[Progress, None, None]:
+    """A method that needs a single pass forward and back."""
+    with turn:
+        values = method(asked)[0].detach().double().cpu()
+    yield Progress(1, 1, lambda: values)
+
+
+def _saliency(asked: Asked) -> Tensor:
+    return asked.gradients(asked.inputs)[1].abs()
+
+
+def _input_x_gradient(asked: Asked) -> Tensor:
+    return asked.inputs * asked.gradients(asked.inputs)[1]
+
+
+def _adds_up(setting: GradientsSetting) -> bool:
+    """Whether the values of a method are to add up to the change of the score."""
+    if isinstance(setting, GradientSetting):
+        return setting.method == "deep_lift"
+    return isinstance(setting, IntegratedGradientsSetting | GradientShapSetting)
+
+
+def _check_not_zero(asked: Asked, setting: GradientsSetting, values: Tensor) -> None:
+    """Refuse a map that says nothing, unless zero is the answer."""
+    if values.any() or isinstance(setting, GradCamSetting):
+        return
+    if asked.inputs.equal(asked.reference):
+        return  # the baseline is the picture: nothing changes on the way
+    hint = "choose another class, model or picture"
+    if asked.question.kind != "logit":
+        hint = "the probability is saturated; choose the logit as the score"
+    raise ModelError(f"The gradients are zero everywhere, so there is no map: {hint}.")
 
 
 @contextmanager
@@ -153,14 +201,3 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for child in training:
             child.training = True
-
-
-def _interleaved(count: int) -> np.ndarray:
-    """0..count-1 in an order whose every beginning is spread evenly (van der Corput sequence)."""
-    bits = max(1, (count - 1).bit_length())
-    reversed_bits = [int(format(i, f"0{bits}b")[::-1], 2) for i in range(1 << bits)]
-    return np.array([i for i in reversed_bits if i < count])
-
-
-def _describe(baseline: float | Tensor) -> float | str:
-    return "tensor" if isinstance(baseline, Tensor) else float(baseline)

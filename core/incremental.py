@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.compilation import Program
@@ -42,16 +42,19 @@ class IncrementalNetwork:
 
     Attributes:
         fallback: None, or a sentence that says why every change is computed densely.
+        layers: the copy, its submodules named as the module's; none writes into its input.
+        graph: the copy simplified by `core.folding`; None if it cannot be traced.
     """
 
     def __init__(self, module: nn.Module) -> None:
         """Prepare a module that takes pictures (n, C, H, W) to logits (n, classes)."""
         self.fallback: str | None = None
-        self._module = inference_copy(module)
+        self.layers = inference_copy(module)
+        self.graph: fx.GraphModule | None = None
         self._program: Program | None = None
         self._mixes_batch = any(
             isinstance(part, _BatchNorm) and part.running_mean is None
-            for part in self._module.modules()
+            for part in self.layers.modules()
         )
         if self._mixes_batch:
             self.fallback = (
@@ -60,7 +63,10 @@ class IncrementalNetwork:
             )
             return
         try:
-            self._program = Program.of(folded_graph(self._module))
+            graph = folded_graph(self.layers)
+            self._program = Program.of(graph)
+            graph.recompile()
+            self.graph = graph
         except Exception as error:  # noqa: BLE001 - the module's own code may raise anything
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             self.fallback = (
@@ -75,6 +81,11 @@ class IncrementalNetwork:
                 "change is computed densely."
             )
 
+    @property
+    def module(self) -> nn.Module:
+        """The copy, simplified if possible: what the gradient methods differentiate."""
+        return self.layers if self.graph is None else self.graph
+
     def dense(self, batch: Tensor) -> Tensor:
         """Logits (n, classes) of whole pictures (n, C, H, W)."""
         with torch.inference_mode():
@@ -83,10 +94,10 @@ class IncrementalNetwork:
 
     def _dense(self, batch: Tensor) -> Tensor:
         if self._mixes_batch:
-            return torch.cat([self._module(picture) for picture in batch.split(1)])
+            return torch.cat([self.layers(picture) for picture in batch.split(1)])
         batch = batch.contiguous(memory_format=torch.channels_last)
         if self._program is None:
-            return self._module(batch)
+            return self.layers(batch)
         return DensePass(self._program).run(batch)
 
     def keep(self, inputs: Tensor) -> "KeptActivations":

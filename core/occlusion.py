@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from core.attribution import Attribution, Step
-from core.checks import baseline_like, check_inputs
-from core.errors import ModelError, ResourceError, SettingError
+from core.checks import baseline_like, check_inputs, finite
+from core.errors import ResourceError, SettingError
 from core.free_memory import free_bytes, out_of_memory
 from core.incremental import KeptActivations
 from core.memory import KnownScores, digest, memory
@@ -243,7 +243,7 @@ class OcclusionSurvey:
             if clean is None:
                 with turn:
                     clean = self._network.dense(self._inputs)
-            self._store = memory.begin(KnownScores(self.grid.size, _finite(clean)[0]), *self._key)
+            self._store = memory.begin(KnownScores(self.grid.size, finite(clean)[0]), *self._key)
         return self._store
 
     def _keep(self) -> KeptActivations:
@@ -268,7 +268,7 @@ class OcclusionSurvey:
                 self._batch_size = self._largest_batch = len(part) // 2
                 _log.info("out of memory; going on with batches of %d", self._batch_size)
             else:
-                found.add(part, _finite(logits))
+                found.add(part, finite(logits))
                 corners = corners[len(part) :]
 
     def _rescore(self, kept: KeptActivations, corners: np.ndarray) -> Tensor:
@@ -329,15 +329,3 @@ def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
     if len(pair) != 2 or not all(isinstance(side, Integral) for side in pair):
         raise SettingError(f"{value!r} is not a size: give one whole number, or (down, across).")
     return int(pair[0]), int(pair[1])
-
-
-def _finite(logits: Tensor) -> Tensor:
-    """Logits (n, classes) as float32 on the CPU, if they are numbers at all."""
-    logits = logits.detach().float().cpu()
-    bad = int((~logits.isfinite()).any(-1).sum())
-    if bad:
-        raise ModelError(
-            f"The model gave scores that are not finite numbers for {bad} of {len(logits)} inputs: "
-            "choose another model, picture or baseline."
-        )
-    return logits

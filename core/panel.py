@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from core.attribution import Attribution
-from core.baselines import TITLES
+from core.methods import METHODS
 from core.rendering import Display, backdrop, colours, scale
 from core.story import number
+from core.wording import baseline_words, completeness, method_title, settings_words
 
 DPI = 200
 
@@ -29,7 +30,6 @@ _LINE = 0.17  # of the caption
 _LETTERS = 128  # that surely fit into a line of the caption
 _LARGE, _MIDDLE, _SMALL = 12.5, 8.5, 7.5  # points
 _INK, _QUIET = "#1c2128", "#59636e"
-_METHODS = {"occlusion": "Occlusion", "integrated_gradients": "Integrated Gradients"}
 
 
 def panel(
@@ -80,27 +80,18 @@ def panel(
 
 def heading(attribution: Attribution) -> str:
     """What a map is called, with the settings that shape it."""
-    settings = attribution.parameters
-    name = _METHODS[attribution.method]
-    if attribution.method == "occlusion":
-        return f"{name}, window {settings['window']}, stride {settings['stride']}"
-    return f"{name}, {settings['steps']} steps"
+    return ", ".join(filter(None, (method_title(attribution), settings_words(attribution))))
 
 
 def caption(attribution: Attribution, class_names: tuple[str, ...], display: Display) -> list[str]:
     """Two paragraphs: how to read the map, and how it was made."""
-    settings = attribution.parameters
     target = class_names[attribution.target]
     score = f"the {attribution.score.replace('_', ' ')} of {target}"
     if attribution.contrast is not None:
         score += f" minus that of {class_names[attribution.contrast]}"
-    if attribution.method == "occlusion":
-        window = f"{settings['window']} × {settings['window']}"
-        meaning = f"how far {score} falls when a window of {window} pixels covers the pixel, mean "
-        meaning += "over the windows on it"
-    else:
-        meaning = f"the pixel's share of what changes {score} on the way from the baseline"
-    reading = f"Colour: {meaning}. Above zero, the pixel speaks for {target}."
+    reading = f"Colour: {METHODS[attribution.method].reading.format(score=score)}."
+    if attribution.values.min() < 0:
+        reading += f" Above zero, the pixel speaks for {target}."
     if display.outlier_percent:
         left_out = f"{display.outlier_percent:g} % of the map's total"
         reading += f" The scale ends where {left_out} lies beyond it."
@@ -108,11 +99,12 @@ def caption(attribution: Attribution, class_names: tuple[str, ...], display: Dis
     made = []
     if attribution.provenance is not None:
         made.append(f"{attribution.provenance.model} on {attribution.provenance.device}")
-    made.append(f"baseline {TITLES[settings['baseline']]}")
-    engine = " by Captum" if settings.get("engine") == "captum" else ""
+    made.append(baseline_words(attribution))
+    made.append(completeness(attribution, attribution.units))
+    engine = " by Captum" if attribution.parameters.get("engine") == "captum" else ""
     made.append(f"{attribution.forward_passes:,} forward passes{engine}")
     made.append(f"{attribution.seconds:.1f} s")
-    return [reading, " · ".join(made)]
+    return [reading, " · ".join(filter(None, made))]
 
 
 def _numbers(

@@ -1,0 +1,97 @@
+"""What every gradient method is given, and what it yields on its way."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import ModelError
+from core.scores import Question
+
+_LARGEST_BATCH = {"cpu": 8, "cuda": 64, "mps": 16}  # also what bounds the memory
+_FIRST_BATCH = 1
+
+
+class Progress(NamedTuple):
+    """A point on the way to a map.
+
+    Attributes:
+        done, total: passes forward and back; ``values`` are final when the two are equal.
+        values: gives the map as far as it is known, float64 on the CPU, (C, H, W) or (1, H, W).
+    """
+
+    done: int
+    total: int
+    values: Callable[[], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A network, a picture and a question.
+
+    Attributes:
+        module: a private copy of the network, in eval mode, simplified if it can be traced.
+        layers: the private copy as it was, its submodules under their own names.
+        inputs: (1, C, H, W).
+        reference: the baseline, of the same shape.
+        question: which score is explained.
+        batch_seconds: what a batch may take; None for what is fastest.
+    """
+
+    module: nn.Module
+    layers: nn.Module
+    inputs: Tensor
+    reference: Tensor
+    question: Question
+    batch_seconds: float | None = None
+
+    def score(self, batch: Tensor) -> Tensor:
+        """The asked score of each of the inputs (n, C, H, W): (n,)."""
+        return self.question.scores(self.module(batch))
+
+    def gradients(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores (n,) of inputs (n, C, H, W) and their gradients, of the inputs' shape.
+
+        Raises:
+            ModelError: they are not finite.
+        """
+        with torch.enable_grad():
+            batch = batch.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+            scores = self.score(batch)
+            (gradients,) = torch.autograd.grad(scores.sum(), batch)
+        if not torch.isfinite(gradients).all():
+            raise ModelError(
+                "The gradients are not finite numbers, so there is no map: "
+                "choose another score, baseline or picture."
+            )
+        return scores.detach(), gradients
+
+    def batch_size(self, done: int, seconds: float) -> int:
+        """How many inputs to take at once, after so many passes in so many seconds."""
+        largest = _LARGEST_BATCH[self.inputs.device.type]
+        if self.batch_seconds is None:
+            return largest
+        if not done:
+            return _FIRST_BATCH
+        return max(1, min(int(self.batch_seconds * done / max(seconds, 1e-6)), largest))
+
+
+def ends(asked: Asked) -> tuple[float, float]:
+    """Score of the picture and of the baseline.
+
+    Raises:
+        SettingError: there is no such class.
+        ModelError: the scores are not finite.
+    """
+    with torch.no_grad():
+        logits = asked.module(torch.cat([asked.inputs, asked.reference]))
+        asked.question.check(logits.shape[-1])
+        scores = asked.question.scores(logits.cpu().double())
+    if not scores.isfinite().all():
+        raise ModelError(
+            "The model's scores are not finite numbers, so there is no map: "
+            "choose another model, baseline or picture."
+        )
+    return float(scores[0]), float(scores[1])

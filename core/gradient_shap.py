@@ -1,0 +1,46 @@
+"""GradientShap: the gradient's mean at random points between baseline and noisy picture.
+
+Lundberg & Lee, "A Unified Approach to Interpreting Model Predictions", NeurIPS 2017, by way of
+expected gradients (Erion et al., 2019, arXiv:1906.10670).
+"""
+
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+import torch
+from captum.attr import GradientShap
+from torch import Tensor
+
+from core.asking import Asked, Progress
+from core.settings import GradientShapSetting
+from core.turns import turn
+
+
+def gradient_shap(asked: Asked, setting: GradientShapSetting) -> Generator[Progress, None, None]:
+    """Captum's GradientShap, one sample after the other: the same seed gives the same map."""
+    captum = GradientShap(asked.score)
+    total: Tensor = torch.zeros(asked.inputs.shape[1:], dtype=torch.float64)
+    for sample, seed in enumerate(
+        np.random.SeedSequence(setting.seed).generate_state(setting.samples)
+    ):
+        with turn, _seeded(int(seed)), torch.enable_grad():
+            values = captum.attribute(
+                asked.inputs, asked.reference.contiguous(), n_samples=1, stdevs=setting.stdev
+            )
+        total = total + values[0].detach().double().cpu()
+        yield Progress(sample + 1, setting.samples, partial(torch.div, total, sample + 1))
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Captum draws from the global generators of torch and NumPy; what was there comes back."""
+    numpy_state = np.random.get_state()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)

@@ -1,0 +1,129 @@
+"""Feature ablation on superpixels: cover one coherent patch of the picture, ask the network.
+
+Superpixels: Achanta et al., "SLIC Superpixels Compared to State-of-the-Art Superpixel Methods",
+PAMI 2012. A patch lies inside a rectangle, so `core.incremental` makes it cheap, and as in an
+occlusion survey one pass over the patches answers for every class.
+"""
+
+import time
+from collections.abc import Generator
+
+import numpy as np
+import torch
+from PIL import Image
+from skimage.measure import regionprops
+from skimage.segmentation import slic
+from torch import Tensor, nn
+
+from core.attribution import Attribution, Step
+from core.checks import baseline_like, check_inputs, finite
+from core.memory import memory
+from core.scores import Question
+from core.turns import turn
+
+_BATCH = 16
+_COMPACTNESS = 10.0  # SLIC's weight of nearness against likeness of colour
+
+
+def superpixels(image: Image.Image, segments: int) -> np.ndarray:
+    """About so many patches of like colour: int64 (H, W), numbered from 1 without gaps."""
+    return slic(np.asarray(image), n_segments=segments, compactness=_COMPACTNESS, start_label=1)
+
+
+class SuperpixelSurvey:
+    """Logits of a network with each patch of its input covered.
+
+    Attributes:
+        patches: int (H, W), numbered from 1.
+        clean: logits of the uncovered input, float32 (classes,).
+        scores: float32 (patches, classes), NaN where not known yet.
+        seconds: time spent.
+    """
+
+    def __init__(
+        self, module: nn.Module, inputs: Tensor, patches: np.ndarray, baseline: float | Tensor = 0.0
+    ) -> None:
+        """Keep the clean picture's activations; see `core.occlusion.OcclusionSurvey`."""
+        check_inputs(inputs)
+        self.patches = patches
+        self.seconds = 0.0
+        self._inputs = inputs.detach()
+        self._covered = baseline_like(baseline, self._inputs)
+        with turn:
+            self._kept = memory.prepared(module).network.keep(self._inputs)
+        self.clean = finite(self._kept.scores)[0]
+        self.scores = torch.full((int(patches.max()), len(self.clean)), torch.nan)
+
+    @property
+    def known(self) -> int:
+        """How many patches' scores are there."""
+        return int((~self.scores[:, 0].isnan()).sum())
+
+    def steps(self, batch_seconds: float | None = None) -> Generator[tuple[int, int], None, None]:
+        """Cover what was not covered yet, yielding (known, all patches) after each batch.
+
+        Raises:
+            ModelError: the network gave scores that are not finite.
+        """
+        boxes = np.array([region.bbox for region in regionprops(self.patches)])
+        height, width = (boxes[:, 2:] - boxes[:, :2]).max(axis=0).tolist()
+        tops = np.minimum(boxes[:, 0], self.patches.shape[0] - height)
+        lefts = np.minimum(boxes[:, 1], self.patches.shape[1] - width)
+        batch = _BATCH if batch_seconds is None else 1
+        missing = np.flatnonzero(self.scores[:, 0].isnan()).tolist()
+        done = 0
+        while missing[done:]:
+            started = time.perf_counter()
+            chunk = missing[done : done + batch]
+            contents = [
+                self._content(index, slice(top, top + height), slice(left, left + width))
+                for index, top, left in zip(chunk, tops[chunk], lefts[chunk], strict=True)
+            ]
+            with turn:
+                logits = self._kept.rescore(
+                    torch.cat(contents), tops[chunk].tolist(), lefts[chunk].tolist()
+                )
+            self.scores[chunk] = finite(logits)
+            done += len(chunk)
+            self.seconds += time.perf_counter() - started
+            if batch_seconds is not None:
+                pace = (time.perf_counter() - started) / len(chunk)
+                batch = max(1, min(_BATCH, int(batch_seconds / pace)))
+            yield len(self.scores) - len(missing) + done, len(self.scores)
+
+    def attribution(self, question: Question) -> np.ndarray:
+        """Drop of the score when a pixel's patch is covered, float64 (H, W); 0 where not known."""
+        question.check(len(self.clean))
+        clean = question.scores(self.clean[None].double())
+        drops = (clean - question.scores(self.scores.double())).nan_to_num(0.0)
+        return drops.numpy()[self.patches - 1]
+
+    def _content(self, index: int, rows: slice, columns: slice) -> Tensor:
+        """A rectangle of the input with one patch covered, (1, C, h, w)."""
+        inside = torch.from_numpy(self.patches[rows, columns] == index + 1).to(self._inputs.device)
+        return torch.where(
+            inside, self._covered[..., rows, columns], self._inputs[..., rows, columns]
+        )
+
+
+def superpixel_steps(
+    survey: SuperpixelSurvey, question: Question, batch_seconds: float | None = None
+) -> Generator[Step, None, None]:
+    """Finish a survey, yielding the map of one question after each batch; at least once."""
+    known, seconds = survey.known, survey.seconds
+    total, before = len(survey.scores), known
+
+    def snapshot() -> Attribution:
+        return Attribution(
+            values=survey.attribution(question),
+            method="superpixels",
+            question=question,
+            parameters={"patches": total},
+            forward_passes=known - before,
+            seconds=survey.seconds - seconds,
+        )
+
+    question.check(len(survey.clean))
+    yield Step(known, total, snapshot)
+    for known, total in survey.steps(batch_seconds):
+        yield Step(known, total, snapshot)
