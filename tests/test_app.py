@@ -260,7 +260,7 @@ def test_tabs(tab):
     page = open_page(tab=tab)
     assert not page.exception
     if tab == "What flips it":
-        assert "Windows of 48 that change the answer" in html(page)
+        assert "windows of 48 pixels, coloured by the class" in html(page)
     if tab == "Window sizes":
         assert "Window 24/" in html(page)
         assert "Window 192/" in html(page)
