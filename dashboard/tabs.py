@@ -72,8 +72,8 @@ def _flips(explainer: Explainer, scene: Scene, setting: OcclusionSetting) -> Non
     picture, text = st.columns([1, 3], gap="large")
     panel = Panel(
         title="Windows that flip it",
-        alt=f"{len(found.flips)} windows of {setting.window} pixels, coloured by the class that the "
-        "model says instead.",
+        alt=f"{len(found.flips)} windows of {setting.window} pixels, coloured by the class that "
+        "the model says instead.",
         picture=input_uri(scene),
         size=(side, side),
         overlay=data_uri(found.rgba),
