@@ -26,13 +26,17 @@ from dashboard.state import BATCH_SECONDS
 
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _STARTED = "() => window.wilStart = performance.now()"
-_WAITED = "() => performance.now() - window.wilStart"
+_WAITED_NOW = "performance.now() - window.wilStart"
+_WAITED = f"() => {_WAITED_NOW}"
 
 
 def main() -> None:
-    """Print one line for each wait."""
+    """Print one line for each wait, as soon as it is known."""
     waits = [1000 * seconds for seconds in _cancel_seconds(20)]
-    print(f"cancel in core: median {statistics.median(waits):.0f} ms, worst {max(waits):.0f} ms")
+    print(
+        f"cancel in core: median {statistics.median(waits):.0f} ms, worst {max(waits):.0f} ms",
+        flush=True,
+    )
     with _server() as (address, process), sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=list(_FLAGS)
@@ -40,11 +44,14 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(address)
         _finished(page, 15, 8)
+        _settled(page)
         _time_slider(page)
+        _settled(page)
         _time_target(page)
-        small = _memory_after_moves(page, process.pid, 10)
-        large = _memory_after_moves(page, process.pid, 90)
-        print(f"server's memory after 10 slider moves {small:.0f} MB, after 100 {large:.0f} MB")
+        for moves in (10, 90):
+            megabytes = _memory_after_moves(page, process.pid, moves)
+            total = "10 slider moves" if moves == 10 else "100"
+            print(f"server's memory after {total}: {megabytes:.0f} MB", flush=True)
         browser.close()
 
 
@@ -90,26 +97,37 @@ def _time_slider(page: Page) -> None:
     page.wait_for_function(f"() => / of .* passes/.test({caption})", polling=20)
     first = page.evaluate(_WAITED)
     _finished(page, 16, 8)
-    print(f"slider moved: first partial map {first:.0f} ms, final {page.evaluate(_WAITED):.0f} ms")
+    print(
+        f"slider moved: first partial map {first:.0f} ms, final {page.evaluate(_WAITED):.0f} ms",
+        flush=True,
+    )
     page.evaluate(_STARTED)
     page.keyboard.press("ArrowLeft")
     _finished(page, 15, 8)
-    print(f"back to a known window: {page.evaluate(_WAITED):.0f} ms")
+    print(f"back to a known window: {page.evaluate(_WAITED):.0f} ms", flush=True)
 
 
 def _time_target(page: Page) -> None:
-    box = page.locator(".st-key-target input")
-    box.click()
-    box.press("Control+a")
-    box.press_sequentially("goose", delay=20)
-    option = page.get_by_role("option").first
-    option.wait_for()
-    page.evaluate(_STARTED)
-    option.click()
-    page.wait_for_function(
-        f"() => {_caption(15, 8)}.startsWith('logit of goose')", polling=10, timeout=60_000
+    """From the choice of a class until the occlusion maps are drawn for it, five times."""
+    waits = []
+    for name in ("goose", "albatross", "drake", "goose", "black swan"):
+        box = page.locator(".st-key-target input")
+        box.click()
+        box.press("Control+a")
+        box.press_sequentially(name, delay=20)
+        option = page.get_by_role("option").first
+        option.wait_for()
+        # Measured from the click as the page gets it: the mouse's way there is the benchmark's.
+        page.evaluate(f"() => addEventListener('click', {_STARTED}, {{capture: true, once: true}})")
+        option.click()
+        drawn = f"() => {_caption(15, 8)}.startsWith('logit of {name} ') && {_WAITED_NOW}"
+        waits.append(page.wait_for_function(drawn, polling=10, timeout=60_000).json_value())
+        _settled(page)
+    print(
+        f"another target, occlusion maps: median {statistics.median(waits):.0f} ms, "
+        f"worst {max(waits):.0f} ms",
+        flush=True,
     )
-    print(f"another target, occlusion maps: {page.evaluate(_WAITED):.0f} ms")
 
 
 def _memory_after_moves(page: Page, pid: int, moves: int) -> float:
@@ -119,9 +137,20 @@ def _memory_after_moves(page: Page, pid: int, moves: int) -> float:
     for _, key in zip(range(moves), itertools.cycle(["ArrowRight"] * 7 + ["ArrowLeft"] * 7)):
         page.keyboard.press(key)
         page.wait_for_timeout(700)
-    page.wait_for_selector('[data-test-script-state="notRunning"]', timeout=120_000)
+    _settled(page)
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def _settled(page: Page) -> None:
+    """Wait until all maps are finished and the page is quiet."""
+    page.wait_for_timeout(300)
+    page.wait_for_function(
+        "() => !document.querySelector('.wil-panel.old, [data-testid=stProgress]')"
+        " && document.querySelector('[data-test-script-state=notRunning]')",
+        polling=50,
+        timeout=120_000,
+    )
 
 
 def _caption(window: int, stride: int) -> str:

@@ -5,8 +5,9 @@ digests and frozen settings, never arrays; every cache is bounded.
 """
 
 import hashlib
+import math
 import time
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -144,7 +145,7 @@ class Explainer:
             )
         with (
             memory_for("This map"),
-            closing(self._timed(steps, _kinds(classifier, setting))) as timed,
+            closing(self._timed(steps, _kinds(classifier, setting)[0])) as timed,
         ):
             for step in timed:
                 snapshot = partial(_signed, step.snapshot, setting, provenance)
@@ -244,16 +245,14 @@ class Explainer:
         return known if self.survey(classifier, picture, setting).known.all() else None
 
     def _timed(
-        self, steps: Generator[Step, None, None], kinds: Sequence[Hashable]
+        self, steps: Generator[Step, None, None], kind: Hashable
     ) -> Generator[Step, None, None]:
         """Pass the steps on, noting how long the passes between two of them took."""
         with closing(steps):
             before, started = None, time.perf_counter()
             for step in steps:
                 if before is not None:
-                    taken = time.perf_counter() - started
-                    for kind in kinds:
-                        self._pace.note(kind, step.done - before, taken)
+                    self._pace.note(kind, step.done - before, time.perf_counter() - started)
                 yield step
                 before, started = step.done, time.perf_counter()
 
@@ -285,12 +284,17 @@ class Explainer:
         )
 
 
-def _kinds(classifier: Classifier, setting: Setting) -> tuple[Hashable, ...]:
-    """What decides how long a pass takes; then what stands in for it before it was measured."""
+def _kinds(classifier: Classifier, setting: Setting) -> list[Hashable]:
+    """What decides how long a pass takes; then, nearest first, what stands in until it is measured.
+
+    A pass takes longer with a larger window: one of half the size would be a bad guess.
+    """
     model = _identity(classifier)
-    if isinstance(setting, OcclusionSetting):
-        return (model, "occlusion", setting.window), (model, "occlusion")
-    return ((model, "patches" if isinstance(setting, SuperpixelSetting) else "gradients"),)
+    if not isinstance(setting, OcclusionSetting):
+        return [(model, "patches" if isinstance(setting, SuperpixelSetting) else "gradients")]
+    window = setting.window
+    alike = range(math.ceil(window / 1.5), int(window * 1.5) + 1)
+    return [(model, size) for size in sorted(alike, key=lambda size: abs(size - window))]
 
 
 def _same(attribution: Attribution) -> Attribution:

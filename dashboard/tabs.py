@@ -71,8 +71,9 @@ def _flips(explainer: Explainer, scene: Scene, setting: OcclusionSetting) -> Non
     side = scene.side
     picture, text = st.columns([1, 3], gap="large")
     panel = Panel(
-        title=f"Windows of {setting.window} that change the answer",
-        alt=f"{len(found.flips)} windows, coloured by the class that the model says instead.",
+        title="Windows that flip it",
+        alt=f"{len(found.flips)} windows of {setting.window} pixels, coloured by the class that "
+        "the model says instead.",
         picture=input_uri(scene),
         size=(side, side),
         overlay=data_uri(found.rgba),

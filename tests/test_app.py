@@ -260,7 +260,7 @@ def test_tabs(tab):
     page = open_page(tab=tab)
     assert not page.exception
     if tab == "What flips it":
-        assert "Windows of 48 that change the answer" in html(page)
+        assert "windows of 48 pixels, coloured by the class" in html(page)
     if tab == "Window sizes":
         assert "Window 24/" in html(page)
         assert "Window 192/" in html(page)
@@ -323,7 +323,8 @@ def test_the_cost_of_windows_before_they_are_known():
     assert cost(20, 40) == ""  # the panel says why
     explainer.attribution(scene.classifier, scene.picture, OcclusionSetting(112, 112), question)
     assert cost(112, 112) == "4 windows, all known"
-    assert re.fullmatch(r"25 windows, about [0-9]+ s", cost(48, 48))  # measured at another size
+    assert re.fullmatch(r"9 windows, about [0-9]+ s", cost(100, 100))  # measured at a like size
+    assert cost(48, 48) == "25 windows, one pass each"  # which says nothing of half the size
     assert re.fullmatch(r"9 windows, 4 known, about [0-9]+ s", cost(112, 56))
 
 
