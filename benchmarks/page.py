@@ -18,10 +18,11 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from core.explainer import Explainer, OcclusionSetting
+from core.explainer import Explainer
 from core.picture import picture_from_file
 from core.samples import samples
 from core.scores import Question
+from core.settings import OcclusionSetting
 from dashboard.state import BATCH_SECONDS
 
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")

@@ -63,6 +63,11 @@ class Preprocessing:
         normalised = (pixels.astype(np.float32) - mean) / std
         return torch.from_numpy(normalised).permute(2, 0, 1)[None].contiguous()
 
+    def image(self, tensor: Tensor) -> Image.Image:
+        """What a model's input (1, 3, H, W) looks like: the normalisation undone, RGB."""
+        pixels = tensor[0].cpu().permute(1, 2, 0).numpy() * self.std + self.mean
+        return Image.fromarray(np.clip(pixels * 255, 0, 255).round().astype(np.uint8))
+
     def crop_box(self, size: tuple[int, int]) -> Box:
         """The part of a photo of ``size`` (width, height) that the model sees.
 

@@ -6,7 +6,7 @@ it goes, and the page is drawn once more. So a control only has to change a sett
 
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -18,17 +18,17 @@ if str(_HERE.parent) not in sys.path:
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.attribution import Attribution
 from core.errors import UserError
-from core.explainer import Explainer, OcclusionSetting, Setting
+from core.explainer import Explainer
 from core.models import DEFAULT_MODEL, Classifier, ClassScore, registry
 from core.readout import readout
 from core.samples import Sample
 from core.scores import Question
+from core.settings import OcclusionSetting
 from core.story import expectation, percent, strongest_window
-from core.windows import sizes_around
 from dashboard import components, controls, live, state, view
 from dashboard.board import Board
+from dashboard.methods import Methods, choose_methods
 from dashboard.tabs import draw_tabs
 from dashboard.view import Scene
 
@@ -58,52 +58,24 @@ def main() -> None:
         return
     with st.sidebar:
         question = controls.choose_question(classifier, [entry.index for entry in ranking])
-        methods = controls.choose_methods(explainer, scene, question)
+        methods = choose_methods(explainer, scene, question)
         look = controls.choose_look()
 
     evidence = _headline(ranking, question, scene, sample)
-    settings: dict[str, Setting] = {
-        "Integrated Gradients": methods.gradients,
-        _title("Occlusion small", methods.small): methods.small,
-        _title("Occlusion large", methods.large): methods.large,
-    }
+    settings = dict(methods.maps)
     windows = (methods.small, methods.large)
     front = [view.photo_panel(scene, windows), view.input_panel(scene, windows)]
     board = Board("main", explainer, scene, question, settings, look, front)
-    evidence.html(
-        f'<p class="wil-evidence">{escape(_evidence(explainer, scene, methods.small))}</p>'
-    )
-    boards = [board]
-    place = draw_tabs(explainer, scene, question, board.maps, methods.small, look)
-    state.check_address((*controls.BOUND, "tab"))
+    evidence.html(f'<p class="wil-evidence">{escape(_evidence(explainer, scene, methods))}</p>')
+    more = draw_tabs(explainer, scene, question, board.maps, methods, look)
+    state.check_address((*controls.BOUND, "tab"), controls.titles())
     with notices:
         for sentence in state.notices():
             st.warning(sentence)
-    if place is not None:
-        with place:
-            sizes = _sizes(methods.small, scene.side)
-            boards.append(Board("sizes", explainer, scene, question, sizes, look))
-            settings |= sizes
-    known = {title: made for each in boards for title, made in each.maps.items()}
-    _inspect(explainer, scene, settings, known, look.whole_photo)
-    jobs = [job for each in boards for job in each.jobs()]
+    _inspect(explainer, [board, *more], look.whole_photo)
+    jobs = [job for each in (board, *more) for job in each.jobs()]
     if live.run_jobs(jobs, (picture.key, model, device, methods, question)):
         st.rerun()  # from what is known now: the sentence of evidence, the tabs
-
-
-def _title(name: str, setting: OcclusionSetting) -> str:
-    return f"{name} {setting.window}/{setting.stride}"
-
-
-def _sizes(setting: OcclusionSetting, side: int) -> dict[str, Setting]:
-    """The small window among three others, each moved by half its size or more."""
-    chosen = [
-        setting
-        if size == setting.window
-        else OcclusionSetting(size, min(size, max(setting.stride, size // 2)), setting.baseline)
-        for size in sizes_around(setting.window, side)
-    ]
-    return {_title("Window", each): each for each in chosen}
 
 
 def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:
@@ -157,33 +129,33 @@ def _headline(
     return evidence
 
 
-def _evidence(explainer: Explainer, scene: Scene, setting: OcclusionSetting) -> str:
+def _evidence(explainer: Explainer, scene: Scene, methods: Methods) -> str:
     """What the survey with the small window says, once all of it is there."""
     try:
-        survey = explainer.survey(scene.classifier, scene.picture, setting)
+        survey = explainer.survey(scene.classifier, scene.picture, methods.small)
     except UserError:
         return ""  # its panel says why there is no such survey
-    if not survey.known.all():
+    if survey.known.all():
+        return strongest_window(survey, scene.classifier.class_names)
+    if methods.small in dict(methods.maps).values():
         return "Looking for the window that matters most …"
-    return strongest_window(survey, scene.classifier.class_names)
+    return ""
 
 
-def _inspect(
-    explainer: Explainer,
-    scene: Scene,
-    settings: Mapping[str, Setting],
-    maps: Mapping[str, Attribution],
-    whole_photo: bool,
-) -> None:
+def _inspect(explainer: Explainer, boards: Sequence[Board], whole_photo: bool) -> None:
     """Let the pointer read the maps."""
     panels = {}
-    for title, attribution in maps.items():
-        setting = settings[title]
-        survey = None
-        if isinstance(setting, OcclusionSetting):
-            survey = explainer.survey(scene.classifier, scene.picture, setting)
-        read = readout(attribution, survey, scene.classifier.class_names)
-        panels[title] = view.inspection(scene, read, attribution, whole_photo)
+    for board in boards:
+        scene = board.scene
+        for title, attribution in board.maps.items():
+            setting = board.settings[title]
+            survey = None
+            if isinstance(setting, OcclusionSetting):
+                survey = explainer.survey(scene.classifier, scene.picture, setting)
+            read = readout(attribution, survey, scene.classifier.class_names)
+            panels[title] = view.inspection(
+                scene, read, attribution, whole_photo and board is boards[0]
+            )
     components.inspect(panels, key="inspect")
 
 

@@ -9,8 +9,10 @@ import streamlit as st
 
 from core.attribution import Attribution
 from core.errors import UserError
-from core.explainer import Explainer, Forecast, Setting
+from core.explainer import Explainer
+from core.forecast import Forecast
 from core.scores import Question
+from core.settings import Setting
 from dashboard.live import Job
 from dashboard.panels import Panel, panels_html
 from dashboard.view import Look, Scene, map_panel, map_scales
@@ -23,6 +25,8 @@ class Board:
 
     Attributes:
         maps: finished and partial maps, by title.
+        scene: the picture and the model.
+        settings: of the maps, by title.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class Board:
         settings: Mapping[str, Setting],
         look: Look,
         front: Sequence[Panel] = (),
+        columns: int | None = None,
     ) -> None:
         """Draw what is known.
 
@@ -45,15 +50,17 @@ class Board:
             settings: of the maps, by title.
             look: how maps are shown.
             front: panels that come before the maps.
+            columns: how many panels make a row; as many as there is room for by default.
         """
         self.maps: dict[str, Attribution] = {}
         self._memory = f"board_{name}"
         self._explainer = explainer
-        self._scene = scene
+        self.scene = scene
         self._question = question
-        self._settings = settings
+        self.settings = settings
         self._look = look
         self._front = front
+        self._columns = columns
         self._progress: dict[str, str] = {}
         self._failed: dict[str, str] = {}
         self._forecasts: dict[str, Callable[[], Forecast]] = {}
@@ -82,7 +89,7 @@ class Board:
         """What is still to be computed."""
         for title, forecast in self._forecasts.items():
             steps = self._explainer.steps(
-                self._scene.classifier, self._scene.picture, self._settings[title], self._question
+                self.scene.classifier, self.scene.picture, self.settings[title], self._question
             )
             yield Job(
                 title, steps, forecast, partial(self._show, title), partial(self._fail, title)
@@ -110,18 +117,18 @@ class Board:
             if self._drawn.get(title) != now:
                 progress = self._progress.get(title)
                 self._panels[title] = map_panel(
-                    self._scene, title, attribution, scales[title], self._look, progress
+                    self.scene, title, attribution, scales[title], self._look, progress
                 )
                 self._drawn[title] = now
         before: list[tuple[object, Panel]] = st.session_state.get(self._memory, [])
         panels = []
-        for slot, title in enumerate(self._settings):
+        for slot, title in enumerate(self.settings):
             if title in self.maps:
                 panel = self._panels[title]
             elif title in self._failed:
                 sentence = self._failed[title]
                 panel = Panel(title, sentence, caption=sentence, state="failed")
-            elif slot < len(before) and before[slot][0] == self._scene.picture.key:
+            elif slot < len(before) and before[slot][0] == self.scene.picture.key:
                 # The map that was here, dimmed, until the new one begins to form.
                 panel = replace(
                     before[slot][1],
@@ -129,13 +136,14 @@ class Board:
                     alt=f"{title}: not computed yet.",
                     caption="",
                     bar=None,
+                    meter=None,
                     state="old",
                 )
             else:
                 panel = Panel(title, f"{title}: not computed yet.")
             panels.append(panel)
-        self._place.html(panels_html([*self._front, *panels]))
-        st.session_state[self._memory] = [(self._scene.picture.key, p) for p in panels]
+        self._place.html(panels_html([*self._front, *panels], self._columns))
+        st.session_state[self._memory] = [(self.scene.picture.key, p) for p in panels]
 
     def _held(self, scales: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
         """The scales that were in force when they were first held, slot by slot."""
@@ -143,7 +151,7 @@ class Board:
             f"{self._memory}_scales", {}
         )
         kind = (self._question.kind, self._question.contrast is None, self._look.display.sign)
-        slots = {title: (slot, kind) for slot, title in enumerate(self._settings)}
+        slots = {title: (slot, kind) for slot, title in enumerate(self.settings)}
         for title, ends in scales.items():
             if title not in self._progress:  # a map that still forms has no scale to hold
                 held.setdefault(slots[title], ends)

@@ -1,42 +1,30 @@
 """The sidebar: what a person can choose, as frozen settings."""
 
-from dataclasses import dataclass
-
 import streamlit as st
 
-from core.baselines import BASELINES
-from core.errors import UserError
-from core.explainer import Explainer, IntegratedGradientsSetting, OcclusionSetting
 from core.labels import display_names, search
 from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
 from core.rendering import COLOUR_MAPS, SIGNS, Display, data_uri
 from core.scores import SCORE_KINDS, Question
-from dashboard import state
-from dashboard.live import about
-from dashboard.view import Look, Scene
+from core.study import WINDOWS
+from dashboard import methods, state
+from dashboard.view import Look
 
 PREDICTED = "predicted class"
 NOTHING = "nothing"
 
-# The study's settings: small window and stride, large window and stride.
-PRESETS = {"penguin": (22, 10, 50, 40), "swan": (15, 8, 60, 50)}
-_WINDOW_KEYS = ("small_window", "small_stride", "large_window", "large_stride")
-_MAX_WINDOW = 224
-
 # The keys of the controls whose values are in the address.
 BOUND = (
-    *("model", "device", "target", "contrast", "score", "steps", "baseline", *_WINDOW_KEYS),
+    *("model", "device", "target", "contrast", "score", *methods.BOUND),
     *("sign", "colour_map", "opacity", "outliers", "same_scale", "captum", "whole_photo"),
 )
 
 
-@dataclass(frozen=True)
-class Methods:
-    """The settings of the three maps."""
-
-    gradients: IntegratedGradientsSetting
-    small: OcclusionSetting
-    large: OcclusionSetting
+def titles() -> dict[str, str]:
+    """What the page calls models, samples, methods and baselines."""
+    models = {name: record.title for name, record in registry().items()}
+    pictures = {name: sample.title for name, sample in state.gallery().items()}
+    return models | pictures | methods.TITLES | methods.BASELINE_TITLES
 
 
 def choose_picture() -> None:
@@ -56,12 +44,14 @@ def choose_picture() -> None:
                 width="stretch",
             )
     st.caption("Presets of the study: picture and windows")
-    for column, (name, windows) in zip(st.columns(2), PRESETS.items(), strict=True):
+    for column, (name, windows) in zip(st.columns(2), WINDOWS.items(), strict=True):
+        small, large = windows
         column.button(
             name.capitalize(),
             key=f"preset_{name}",
-            help="The original study's picture and windows in one click: size {}, stride {}; "
-            "size {}, stride {}.".format(*windows),
+            help="The original study's picture and windows in one click: "
+            f"size {small.window}, stride {small.stride}; "
+            f"size {large.window}, stride {large.stride}.",
             on_click=_apply_preset,
             args=(name,),
             width="stretch",
@@ -144,85 +134,6 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
     return Question(target, contrast, kind)
 
 
-def choose_methods(explainer: Explainer, scene: Scene, question: Question) -> Methods:
-    """Windows, strides, steps and baseline, and what the windows cost."""
-    sizes, costs = [], []
-    for label, prefix in (("Small window", "small"), ("Large window", "large")):
-        st.markdown(f"**{label}**")
-        sizes.append(_choose_window(prefix))
-        costs.append(st.empty())
-    steps = st.slider(
-        "Integrated Gradients steps",
-        10,
-        300,
-        50,
-        step=10,
-        key="steps",
-        bind="query-params",
-        help="Points between the baseline and the picture; one forward and backward pass each.",
-    )
-    baseline = st.selectbox(
-        "Covered with",
-        BASELINES,
-        key="baseline",
-        bind="query-params",
-        help="What a covered pixel becomes, and where Integrated Gradients begins (baseline). "
-        "Grey is zero after normalisation.",
-    )
-    small, large = (OcclusionSetting(window, stride, baseline) for window, stride in sizes)
-    for place, setting in zip(costs, (small, large), strict=True):
-        place.caption(_cost(explainer, scene, setting, question))
-    return Methods(IntegratedGradientsSetting(steps, baseline), small, large)
-
-
-def _choose_window(prefix: str) -> tuple[int, int]:
-    """Size and stride of one of the two windows."""
-    default = dict(zip(_WINDOW_KEYS, PRESETS[state.DEFAULT_SAMPLE], strict=True))
-    chosen = []
-    for column, name, words in zip(
-        st.columns(2),
-        ("window", "stride"),
-        (
-            "Side of the covered square, in pixels of the model's input.",
-            "From one window to the next: at most the size, or pixels stay uncovered.",
-        ),
-        strict=True,
-    ):
-        key = f"{prefix}_{name}"
-        chosen.append(
-            column.slider(
-                "size" if name == "window" else name,
-                1,
-                _MAX_WINDOW,
-                default[key],
-                key=key,
-                bind="query-params",
-                on_change=_limit_stride,
-                args=(prefix,),
-                help=words,
-            )
-        )
-    return chosen[0], chosen[1]
-
-
-def _cost(explainer: Explainer, scene: Scene, setting: OcclusionSetting, question: Question) -> str:
-    """How many windows that is, and what is still to be done for them.
-
-    Nothing where there can be none, which the panel says.
-    """
-    try:
-        survey = explainer.survey(scene.classifier, scene.picture, setting)
-        cost = explainer.forecast(scene.classifier, scene.picture, setting, question)
-    except UserError:
-        return ""
-    windows = f"{survey.grid.count:,} window{'s' if survey.grid.count > 1 else ''}"
-    if not cost.passes:
-        return f"{windows}, all known"
-    if cost.known:
-        windows += f", {cost.known:,} known"
-    return f"{windows}, {'one pass each' if cost.seconds is None else about(cost.seconds)}"
-
-
 def choose_look() -> Look:
     """How the maps are drawn; costs no computation."""
     default = Display()
@@ -286,13 +197,10 @@ def _thumbnail(name: str) -> str:
 
 def _apply_preset(name: str) -> None:
     state.choose_sample(name)
-    st.session_state.update(zip(_WINDOW_KEYS, PRESETS[name], strict=True))
+    small, large = WINDOWS[name]
+    values = small.window, small.stride, large.window, large.stride
+    st.session_state.update(zip(methods.WINDOW_KEYS, values, strict=True))
     st.session_state.update(target=PREDICTED, contrast=NOTHING)
-
-
-def _limit_stride(prefix: str) -> None:
-    stride = f"{prefix}_stride"
-    st.session_state[stride] = min(st.session_state[stride], st.session_state[f"{prefix}_window"])
 
 
 def _resolve(key: str, asked: str, by_name: dict[str, int], names: tuple[str, ...]) -> int | None:

@@ -16,7 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.attribution import Attribution, Step
 from core.errors import UserError
-from core.explainer import Forecast
+from core.forecast import Forecast
 from core.models import download
 from dashboard import state
 

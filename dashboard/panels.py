@@ -26,6 +26,14 @@ class ScaleBar:
 
 
 @dataclass(frozen=True)
+class Meter:
+    """How much of something there is: a share (0..1) as a bar, and in words."""
+
+    share: float
+    words: str
+
+
+@dataclass(frozen=True)
 class Outline:
     """A rectangle on a picture, in percent of its width and height.
 
@@ -54,6 +62,7 @@ class Panel:
         overlay_place: where the map lies; None for all of the picture.
         bar: the map's colour bar.
         outlines: rectangles on the picture.
+        meter: how far the map adds up, if that is promised.
         caption: what was done, in small type.
         state: "old" is dimmed; "failed" has no picture, and its caption says why.
     """
@@ -66,13 +75,15 @@ class Panel:
     overlay_place: Outline | None = None
     bar: ScaleBar | None = None
     outlines: tuple[Outline, ...] = ()
+    meter: Meter | None = None
     caption: str = ""
     state: State = "done"
 
 
-def panels_html(panels: list[Panel]) -> str:
-    """All panels side by side; they wrap where the page is narrow."""
-    return f'<div class="wil-panels">{"".join(_panel(panel) for panel in panels)}</div>'
+def panels_html(panels: list[Panel], columns: int | None = None) -> str:
+    """All panels side by side; they wrap where the page is narrow, or after so many columns."""
+    style = "" if columns is None else f' style="grid-template-columns:repeat({columns},1fr)"'
+    return f'<div class="wil-panels"{style}>{"".join(_panel(panel) for panel in panels)}</div>'
 
 
 def _panel(panel: Panel) -> str:
@@ -81,7 +92,7 @@ def _panel(panel: Panel) -> str:
         f"<h4>{escape(panel.title)}</h4>"
         f'<div class="wil-box">{_picture(panel)}</div>'
         f'<div class="wil-scale">{_scale(panel.bar)}</div>'
-        f'<p class="wil-caption">{escape(panel.caption)}</p></section>'
+        f'<p class="wil-caption">{escape(panel.caption)}</p>{_meter(panel.meter)}</section>'
     )
 
 
@@ -105,6 +116,15 @@ def _place(outline: Outline) -> str:
     return (
         f"left:{outline.left:.2f}%;top:{outline.top:.2f}%;"
         f"width:{outline.width:.2f}%;height:{outline.height:.2f}%"
+    )
+
+
+def _meter(meter: Meter | None) -> str:
+    if meter is None:
+        return ""
+    return (
+        f'<p class="wil-caption">{escape(meter.words)}</p>'
+        f'<div class="wil-meter"><i style="width:{100 * meter.share:.1f}%"></i></div>'
     )
 
 

@@ -2,13 +2,12 @@
 
 import logging
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import streamlit as st
 
 from core.errors import UserError
 from core.explainer import Explainer
-from core.models import registry
 from core.picture import Picture, picture_from_bytes, picture_from_file
 from core.preprocessing import Box
 from core.samples import Sample, samples
@@ -58,7 +57,7 @@ def begin() -> None:
     """Read the address, once per session."""
     if "source" in st.session_state:
         return
-    st.session_state.update(source=DEFAULT_SAMPLE, notices=[], asked=st.query_params.to_dict())
+    st.session_state.update(source=DEFAULT_SAMPLE, notices=[], asked=_address())
     wanted = st.query_params.get("sample", DEFAULT_SAMPLE)
     if wanted in gallery():
         st.session_state["source"] = wanted
@@ -68,14 +67,27 @@ def begin() -> None:
         _notice(f'There is no sample "{wanted}"; the page shows {gallery()[DEFAULT_SAMPLE].title}.')
 
 
-def check_address(bound: Collection[str]) -> None:
-    """Note what the address asked for and the controls, by their keys, did not accept."""
+def _address() -> dict[str, list[str]]:
+    return {key: st.query_params.get_all(key) for key in st.query_params}
+
+
+def check_address(bound: Collection[str], titles: Mapping[str, str]) -> None:
+    """Note what the address asked for and the controls, by their keys, did not accept.
+
+    ``titles`` are what the page calls some of the values.
+    """
     asked = st.session_state.pop("asked", {})
     for key in bound:
-        if key in asked and not _same(asked[key], st.session_state[key]):
+        if key not in asked or key not in st.session_state:  # not every control is always there
+            continue
+        value = st.session_state[key]
+        values = value if isinstance(value, list) else [value]
+        wanted = asked[key] if isinstance(value, list) else asked[key][-1:]
+        refused = [text for text in wanted if not any(_same(text, each, titles) for each in values)]
+        if refused:
             _notice(
-                f"The address asks for {key} {asked[key]!r}, which is not possible; "
-                f"the page shows {st.session_state[key]}."
+                f"The address asks for {key} {', '.join(map(repr, refused))}, which is not "
+                f"possible; the page shows {', '.join(map(str, values))}."
             )
 
 
@@ -93,16 +105,14 @@ def _notice(sentence: str) -> None:
     st.session_state["notices"].append(plain(sentence))
 
 
-def _same(wanted: str, value: object) -> bool:
+def _same(wanted: str, value: object, titles: Mapping[str, str]) -> bool:
     """Whether a control's value is what the address says, in whatever way it is written."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return float(wanted) == value
         except ValueError:
             return False
-    written = [str(value)]
-    if value in registry():
-        written.append(registry()[str(value)].title)
+    written = (str(value), titles.get(str(value), ""))
     plain = {text.lower().replace("_", " ") for text in written}
     return wanted.lower().replace("_", " ") in plain
 

@@ -4,28 +4,32 @@ from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
+from core import baselines
 from core.attribution import Attribution
-from core.baselines import BASELINES, TITLES
+from core.baselines import BASELINES
 from core.errors import UserError
-from core.explainer import Explainer, OcclusionSetting
+from core.explainer import Explainer
 from core.flipmap import flip_map
 from core.masks import mask_from_bits
 from core.preprocessing import Box
 from core.rendering import data_uri, indexed, scale
 from core.scores import Question
 from core.story import percent
-from dashboard import components, state
+from dashboard import components, rows, state
+from dashboard.board import Board
+from dashboard.methods import Methods
 from dashboard.panels import Panel, panels_html
 from dashboard.view import Look, Scene, bars_html, input_uri, photo_uri
 
-FLIPS, COVER, CROP, COMPARE, SIZES = TABS = (
+FLIPS, COVER, CROP, COMPARE, SIZES, BASELINES_TAB, STUDY = TABS = (
     "What flips it",
     "Cover it yourself",
     "Choose the crop",
     "Compare",
     "Window sizes",
+    "Baselines",
+    "The study",
 )
 _LISTED = 6  # windows named in the flip map's list
 
@@ -35,36 +39,46 @@ def draw_tabs(
     scene: Scene,
     question: Question,
     maps: Mapping[str, Attribution],
-    small: OcclusionSetting,
+    methods: Methods,
     look: Look,
-) -> DeltaGenerator | None:
-    """Draw the open tab from what is known; returns the place for the window sizes if asked for."""
+) -> list[Board]:
+    """Draw the open tab from what is known; returns the boards in it, whose maps may be missing."""
     for name, tab in zip(TABS, st.tabs(TABS, key="tab", bind="query-params"), strict=True):
         if not tab.open:
             continue
         with tab:
             if name == FLIPS:
-                _flips(explainer, scene, small)
+                _flips(explainer, scene, methods)
             elif name == COVER:
                 _cover(explainer, scene, question)
             elif name == CROP:
                 _crop(scene)
             elif name == COMPARE:
                 _compare(scene, maps, look)
+            elif name == SIZES:
+                return rows.window_sizes(explainer, scene, question, methods, look)
+            elif name == BASELINES_TAB:
+                return rows.compare_baselines(explainer, scene, question, methods, look)
             else:
-                return st.empty()
-    return None
+                return rows.reproduce_study(explainer, scene)
+    return []
 
 
-def _flips(explainer: Explainer, scene: Scene, setting: OcclusionSetting) -> None:
+def _flips(explainer: Explainer, scene: Scene, methods: Methods) -> None:
     """The windows whose covering changes the answer, and to what."""
+    setting = methods.small
     try:
         survey = explainer.survey(scene.classifier, scene.picture, setting)
     except UserError as error:
         st.caption(str(error))
         return
     if not survey.known.all():
-        st.caption("Waiting for the survey with the small window.")
+        chosen = setting in dict(methods.maps).values()
+        st.caption(
+            "Waiting for the survey with the small window."
+            if chosen
+            else "Choose the map Occlusion small: its survey says it."
+        )
         return
     found = flip_map(survey)
     names = scene.classifier.class_names
@@ -117,7 +131,7 @@ def _cover(explainer: Explainer, scene: Scene, question: Question) -> None:
             "Covered with",
             BASELINES,
             default=BASELINES[0],
-            format_func=lambda name: TITLES[name],
+            format_func=baselines.title,
             key="brush_baseline",
             required=True,
         )

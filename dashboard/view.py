@@ -6,17 +6,17 @@ from html import escape
 from typing import Any
 
 from core.attribution import Attribution
-from core.baselines import TITLES
 from core.cache import BoundedCache
-from core.explainer import OcclusionSetting
 from core.models import Classifier, ClassScore
 from core.picture import Picture
 from core.preprocessing import Box
 from core.readout import Readout, packed
 from core.rendering import Display, backdrop, colour_bar, data_uri, indexed, scale
-from core.scores import UNITS, Question, ScoreKind
+from core.scores import UNITS, Question
+from core.settings import OcclusionSetting
 from core.story import number, percent
-from dashboard.panels import Outline, Panel, ScaleBar
+from core.wording import baseline_words, completeness, settings_words
+from dashboard.panels import Meter, Outline, Panel, ScaleBar
 
 _PHOTO_SIDE = 640  # pixels; what a panel can show on a large screen
 _addresses: BoundedCache[str] = BoundedCache(96)  # pictures as data URIs, shared by all sessions
@@ -111,7 +111,7 @@ def map_panel(
     """A map over the picture; ``progress`` says how far it is while it is not finished."""
     low, high = ends
     names = scene.classifier.class_names
-    unit, factor = _unit(attribution.score)
+    unit, factor = unit_and_factor(attribution)
     ticks = [number(factor * end) for end in ends]
     if low < 0 < high:
         ticks.insert(1, "0")
@@ -129,23 +129,28 @@ def map_panel(
         outlines=(_crop_outline(scene),) if whole else (),
         bar=ScaleBar(tuple(colour_bar(look.display, ends)), tuple(ticks), unit),
         caption=progress or caption(attribution, names),
+        meter=None if progress else meter(attribution),
     )
 
 
 def caption(attribution: Attribution, class_names: tuple[str, ...]) -> str:
-    """Method, settings, score explained, time taken and forward passes used, in one line."""
-    unit, factor = _unit(attribution.score)
-    parts = [question_words(attribution.question, class_names)]
-    settings = attribution.parameters
-    if attribution.method == "occlusion":
-        parts.append(f"drop per window {settings['window']}, stride {settings['stride']}")
-    else:
-        parts.append(f"{settings['steps']} steps")
-        if attribution.gap is not None:
-            parts.append(f"sum is off by {number(factor * attribution.gap)} {unit}")
-    parts.append(f"baseline {TITLES[settings['baseline']]}")
-    parts.append(f"{attribution.forward_passes:,} passes, {attribution.seconds:.1f} s")
-    return " · ".join(parts)
+    """Score explained, settings, forward passes used and time taken, in one line."""
+    parts = [
+        question_words(attribution.question, class_names),
+        settings_words(attribution),
+        baseline_words(attribution),
+        f"{attribution.forward_passes:,} passes, {attribution.seconds:.1f} s",
+    ]
+    return " · ".join(filter(None, parts))
+
+
+def meter(attribution: Attribution) -> Meter | None:
+    """How far the values add up to what they should; None where nothing is promised."""
+    words = completeness(attribution, *unit_and_factor(attribution))
+    if not words or attribution.change is None or attribution.gap is None:
+        return None
+    share = 1 + attribution.gap / attribution.change if attribution.change else 0.0
+    return Meter(min(max(share, 0.0), 1.0), words[0].upper() + words[1:])
 
 
 def question_words(question: Question, class_names: tuple[str, ...]) -> str:
@@ -160,7 +165,7 @@ def inspection(
     scene: Scene, read: Readout, attribution: Attribution, whole_photo: bool
 ) -> dict[str, Any]:
     """A map as the pointer's read-out wants it; see `dashboard.components.inspect`."""
-    unit, factor = _unit(attribution.score)
+    unit, factor = unit_and_factor(attribution)
     message = {
         "values": packed(read.values, factor),
         "rows": read.rows.tolist(),
@@ -223,9 +228,11 @@ def _backdrop_uri(scene: Scene, whole: bool) -> str:
     return _addresses.get_or_make(("backdrop", whole, scene.picture.key, preprocessing), make)
 
 
-def _unit(kind: ScoreKind) -> tuple[str, float]:
+def unit_and_factor(attribution: Attribution) -> tuple[str, float]:
     """The unit people read, and what to multiply by: probabilities are read in points."""
-    return ("points", 100.0) if kind == "probability" else (UNITS[kind], 1.0)
+    if attribution.units == UNITS["probability"]:
+        return "points", 100.0
+    return attribution.units, 1.0
 
 
 def _windows(

@@ -10,12 +10,14 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
+from core import study
 from core.errors import ResourceError
-from core.explainer import Explainer, OcclusionSetting
+from core.explainer import Explainer
 from core.rendering import Display, colours, scale
 from core.scores import Question
+from core.settings import GradientSetting, OcclusionSetting, SmoothSetting
 from dashboard import state
-from dashboard.controls import _cost
+from dashboard.methods import _cost
 from dashboard.view import Scene
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -338,3 +340,69 @@ def test_a_covered_picture_that_does_not_fit_is_one_sentence(monkeypatch):
     assert not page.exception
     assert said(page.error) == ["A pass does not fit into memory: close other programs."]
     assert overlay(page, "Occlusion small 48/48").any()
+
+
+def test_the_maps_that_were_chosen_and_no_others():
+    page = open_page(maps=["Grad-CAM", "Saliency"], small_window="37", small_stride="37")
+    assert not page.exception
+    titles = re.findall(r'data-panel="([^"]+)"', html(page))
+    assert titles == ["Photo", "What the model sees", "Grad-CAM", "Saliency"]
+    assert "weighted activation" in panel(page, "Grad-CAM")
+    assert "logits per unit of input" in panel(page, "Saliency")
+    assert not said(page.warning)
+    assert "Choose the map Occlusion small" in " ".join(element.value for element in page.caption)
+
+
+def test_a_map_says_how_far_it_adds_up(page):
+    assert re.search(r"Adds up to [\d.−]+ of 8\.02 logits", panel(page, "Integrated Gradients"))
+    assert "wil-meter" not in panel(page, "Occlusion small 48/48")
+
+
+def test_methods_bring_their_own_settings():
+    page = open_page(maps=["SmoothGrad", "Superpixel ablation"], samples="2", segments="10")
+    assert not page.exception
+    assert "Saliency on 2 noisy copies, noise 0.3, seed 0" in panel(page, "SmoothGrad")
+    assert re.search(r"\d+ patches", panel(page, "Superpixel ablation"))
+    keys = {widget.key for widget in (*page.slider, *page.selectbox)}
+    assert {"samples", "stdev", "segments"} <= keys
+    assert not {"layer", "steps"} & keys
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"baseline": "blur", "sigma": "3"}, "picture blurred with sigma 3"),
+        ({"baseline": "noise", "noise_seed": "7"}, "uniform noise, seed 7"),
+        ({"baseline": "another picture", "other": "Penguin"}, "another picture"),
+    ],
+)
+def test_the_baseline_is_chosen_and_named(query, words):
+    page = open_page(maps=["Occlusion large"], **query)
+    assert not page.exception
+    assert not said(page.warning)
+    assert f"baseline {words}" in panel(page, "Occlusion large 112/112")
+
+
+def test_baselines_are_shown_as_pictures_above_the_maps_that_they_give():
+    page = open_page(tab="Baselines", maps=["Occlusion large"])
+    assert not page.exception
+    assert "image/png" in panel(page, "Grey (zero after normalisation)")
+    for name in ("grey", "black", "white", "mean", "blur", "noise"):
+        overlay(page, f"Occlusion 112/112, {name}")
+        assert "Adds up to" in panel(page, f"Integrated Gradients, {name}")
+    black, white = (overlay(page, f"Occlusion 112/112, {name}") for name in ("black", "white"))
+    assert (black != white).any()
+
+
+def test_the_study_shows_its_six_maps(monkeypatch):
+    quick = SmoothSetting(GradientSetting("saliency"), "smoothgrad_sq", 2)
+    monkeypatch.setattr(study, "SMOOTHING", quick)
+    window = OcclusionSetting(112, 112)
+    monkeypatch.setattr(study, "WINDOWS", {"penguin": (window, window), "swan": (window, window)})
+    page = open_page(tab="The study", maps=["Saliency"])
+    assert not page.exception
+    panel(page, "Penguin: king penguin, 80 %")
+    panel(page, "Swan: king penguin, 53 %")
+    for name in study.WINDOWS:
+        for title in ("Smoothed Integrated Gradients", "Occlusion small 112/112"):
+            overlay(page, f"{title} · {name}")
