@@ -70,9 +70,8 @@ def main() -> None:
     windows = (methods.small, methods.large)
     front = [view.photo_panel(scene, windows), view.input_panel(scene, windows)]
     board = Board("main", explainer, scene, question, settings, look, front)
-    evidence.html(
-        f'<p class="wil-evidence">{escape(_evidence(explainer, scene, methods.small))}</p>'
-    )
+    sentence = escape(_evidence(explainer, scene, methods.small)).replace(" %", "&nbsp;%")
+    evidence.html(f'<p class="wil-evidence">{sentence}</p>')
     boards = [board]
     place = draw_tabs(explainer, scene, question, board.maps, methods.small, look)
     state.check_address((*controls.BOUND, "tab"))
