@@ -66,7 +66,8 @@ def main() -> None:
     windows = (methods.small, methods.large)
     front = [view.photo_panel(scene, windows), view.input_panel(scene, windows)]
     board = Board("main", explainer, scene, question, settings, look, front)
-    evidence.html(f'<p class="wil-evidence">{escape(_evidence(explainer, scene, methods))}</p>')
+    sentence = escape(_evidence(explainer, scene, methods)).replace(" %", "&nbsp;%")
+    evidence.html(f'<p class="wil-evidence">{sentence}</p>')
     more = draw_tabs(explainer, scene, question, board.maps, methods, look)
     state.check_address((*controls.BOUND, "tab"), controls.titles())
     with notices:

@@ -123,7 +123,7 @@ def _meter(meter: Meter | None) -> str:
     if meter is None:
         return ""
     return (
-        f'<p class="wil-caption">{escape(meter.words)}</p>'
+        f'<p class="wil-sum">{escape(meter.words)}</p>'
         f'<div class="wil-meter"><i style="width:{100 * meter.share:.1f}%"></i></div>'
     )
 
