@@ -176,6 +176,13 @@ def _fold_batch_norms(traced: fx.GraphModule) -> None:
             follower.replace_all_uses_with(node)
 
 
+def copied(traced: fx.GraphModule) -> tuple[fx.GraphModule, dict[fx.Node, fx.Node]]:
+    """A copy whose graph can be changed, and its node for each node; modules are shared."""
+    graph, nodes = fx.Graph(), dict[fx.Node, fx.Node]()
+    graph.output(graph.graph_copy(traced.graph, nodes))
+    return fx.GraphModule(traced, graph), nodes
+
+
 def attribute(traced: fx.GraphModule, node: fx.Node) -> Any:
     """The tensor that a `get_attr` node names."""
     return operator.attrgetter(str(node.target))(traced)

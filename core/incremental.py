@@ -16,6 +16,7 @@ graph, `core.layers` knows what each kind of step does to a rectangle, `core.pas
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from torch import Tensor, fx, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from core.compilation import Program
+from core.differentiable import differentiable
 from core.errors import SettingError
 from core.folding import folded_graph, inference_copy
 from core.layers import Pairs
@@ -43,14 +45,13 @@ class IncrementalNetwork:
     Attributes:
         fallback: None, or a sentence that says why every change is computed densely.
         layers: the copy, its submodules named as the module's; none writes into its input.
-        graph: the copy simplified by `core.folding`; None if it cannot be traced.
     """
 
     def __init__(self, module: nn.Module) -> None:
         """Prepare a module that takes pictures (n, C, H, W) to logits (n, classes)."""
         self.fallback: str | None = None
         self.layers = inference_copy(module)
-        self.graph: fx.GraphModule | None = None
+        self._graph: fx.GraphModule | None = None
         self._program: Program | None = None
         self._mixes_batch = any(
             isinstance(part, _BatchNorm) and part.running_mean is None
@@ -66,7 +67,7 @@ class IncrementalNetwork:
             graph = folded_graph(self.layers)
             self._program = Program.of(graph)
             graph.recompile()
-            self.graph = graph
+            self._graph = graph
         except Exception as error:  # noqa: BLE001 - the module's own code may raise anything
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             self.fallback = (
@@ -81,10 +82,12 @@ class IncrementalNetwork:
                 "change is computed densely."
             )
 
-    @property
+    @cached_property
     def module(self) -> nn.Module:
         """The copy, simplified if possible: what the gradient methods differentiate."""
-        return self.layers if self.graph is None else self.graph
+        if self._program is None or self._graph is None:
+            return self.layers
+        return differentiable(self._graph, self._program)
 
     def dense(self, batch: Tensor) -> Tensor:
         """Logits (n, classes) of whole pictures (n, C, H, W)."""

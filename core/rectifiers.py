@@ -24,14 +24,16 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
 from core.asking import Asked
+from core.differentiable import WinogradLayer
 from core.errors import SettingError
+from core.folding import copied
 
 _RELU = {F.relu, torch.relu, "relu"}
 _RELU6 = {F.relu6}
 _RULED = (nn.LeakyReLU, nn.ELU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d)
 _LINEAR = (
     *(nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.ConstantPad2d),
-    *(nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten),
+    *(nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten, WinogradLayer),
 )
 _LINEAR_NAMES = frozenset(
     (
@@ -128,9 +130,8 @@ def _converted(
     reason = why_not(module)
     if reason is not None or not isinstance(module, fx.GraphModule):
         raise SettingError(f"{method} cannot be had for this model, since {reason}.")
-    graph = fx.Graph()
-    graph.output(graph.graph_copy(module.graph, {}))
-    twin = fx.GraphModule(module, graph)
+    twin, _ = copied(module)
+    graph = twin.graph
     for node in list(graph.nodes):
         kind = _kind(twin, node)
         if kind is not None:

@@ -1,0 +1,65 @@
+"""The simplified network for gradients: wide convolutions by Winograd, forward and back.
+
+The gradient of a 3 x 3 convolution of stride 1 by its input is such a convolution again, of the
+turned filters; torch computes both directly, where `core.winograd` needs a fourth of the products.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.autograd.function import once_differentiable
+
+from core.compilation import Program
+from core.folding import copied
+from core.winograd import WinogradConvolution
+
+_CHANNELS = 128
+"""With fewer, the transforms cost more than they spare, there and back."""
+
+
+class WinogradLayer(nn.Module):
+    """A convolution whose output and whose gradient are computed by Winograd."""
+
+    def __init__(self, forward: WinogradConvolution, layer: nn.Conv2d) -> None:
+        """Take the forward convolution as it is and prepare the way back."""
+        super().__init__()
+        weight = layer.weight.detach()
+        top, left = (2 - int(side) for side in layer.padding)
+        self._forward = forward
+        self._back = WinogradConvolution(weight.flip(2, 3).transpose(0, 1), None, (top, left))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve (n, C, H, W), with the layer's padding."""
+        return _ThereAndBack.apply(x, self._forward, self._back)
+
+
+class _ThereAndBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, there: WinogradConvolution, back: WinogradConvolution) -> Any:
+        ctx.back = back
+        return there.padded(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        return ctx.back.padded(gradient), None, None
+
+
+def differentiable(graph: fx.GraphModule, program: Program) -> fx.GraphModule:
+    """A copy of a simplified graph that computes the same, faster where convolutions are wide."""
+    twin, nodes = copied(graph)
+    for step in program.steps:
+        there = getattr(step, "slide", None)
+        if not isinstance(there, WinogradConvolution):
+            continue
+        layer = graph.get_submodule(str(step.node.target))
+        assert isinstance(layer, nn.Conv2d)
+        symmetric = isinstance(layer.padding, tuple) and max(layer.padding) <= 2
+        wide = min(layer.weight.shape[:2]) >= _CHANNELS and layer.weight.device.type == "cpu"
+        if symmetric and wide:
+            name = f"_winograd_{step.node.name}"
+            twin.add_submodule(name, WinogradLayer(there, layer))
+            nodes[step.node].target = name
+    twin.recompile()
+    return twin
