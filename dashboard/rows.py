@@ -53,10 +53,11 @@ def compare_baselines(
         words = baselines.title(name)
         pictures.append(
             Panel(
-                words[0].upper() + words[1:],
+                name.partition(":")[0].capitalize(),
                 f"The baseline: {words}.",
                 data_uri(image),
                 (scene.side, scene.side),
+                caption=words[0].upper() + words[1:],
             )
         )
     st.html(panels_html(pictures, len(chosen)))

@@ -386,7 +386,7 @@ def test_the_baseline_is_chosen_and_named(query, words):
 def test_baselines_are_shown_as_pictures_above_the_maps_that_they_give():
     page = open_page(tab="Baselines", maps=["Occlusion large"])
     assert not page.exception
-    assert "image/png" in panel(page, "Grey (zero after normalisation)")
+    assert "image/png" in panel(page, "Grey")
     for name in ("grey", "black", "white", "mean", "blur", "noise"):
         overlay(page, f"Occlusion 112/112, {name}")
         assert "Adds up to" in panel(page, f"Integrated Gradients, {name}")
