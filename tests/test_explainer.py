@@ -6,24 +6,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from captum.attr import IntegratedGradients
 from toys import network
 
+from core.asking import Asked
 from core.baselines import baseline_tensor
 from core.errors import ModelError, ResourceError, SettingError
-from core.explainer import (
-    Explainer,
-    IntegratedGradientsSetting,
-    OcclusionSetting,
-)
+from core.explainer import Explainer
 from core.gradients import integrated_gradients
 from core.incremental import KeptActivations
+from core.memory import memory
 from core.models import Classifier, record
 from core.occlusion import OcclusionSurvey
 from core.picture import picture_from_file
 from core.preprocessing import Box, Preprocessing
 from core.samples import samples
 from core.scores import Question
+from core.settings import IntegratedGradientsSetting, OcclusionSetting
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
 
@@ -56,19 +54,19 @@ def penguin():
 
 @pytest.fixture
 def passes(monkeypatch):
-    """What goes through networks: [windows, points on paths of Integrated Gradients]."""
-    counted, rescore, attribute = [0, 0], KeptActivations.rescore, IntegratedGradients._attribute
+    """What goes through networks: [windows, pictures whose gradient is asked]."""
+    counted, rescore, gradients = [0, 0], KeptActivations.rescore, Asked.gradients
 
     def counting_rescore(self, patches, *places):
         counted[0] += len(patches)
         return rescore(self, patches, *places)
 
-    def counting_attribute(self, *args, n_steps, **options):
-        counted[1] += n_steps
-        return attribute(self, *args, n_steps=n_steps, **options)
+    def counting_gradients(self, batch):
+        counted[1] += len(batch)
+        return gradients(self, batch)
 
     monkeypatch.setattr(KeptActivations, "rescore", counting_rescore)
-    monkeypatch.setattr(IntegratedGradients, "_attribute", counting_attribute)
+    monkeypatch.setattr(Asked, "gradients", counting_gradients)
     return counted
 
 
@@ -243,9 +241,6 @@ def test_what_the_model_says_with_a_part_covered(swan):
         OcclusionSetting(29, 1),
         OcclusionSetting(8, 9),
         OcclusionSetting(8, 4, "pink"),
-        IntegratedGradientsSetting(0),
-        IntegratedGradientsSetting(1001),
-        IntegratedGradientsSetting(5, "pink"),
     ],
     ids=str,
 )
@@ -286,5 +281,6 @@ def test_without_memory_there_is_a_sentence(swan, monkeypatch):
     monkeypatch.setattr(classifier.module, "forward", full)
     with pytest.raises(ResourceError, match=r"^A pass through [^\n]* does not fit into memory"):
         explainer.covered(classifier, swan, mask, "white")
+    monkeypatch.setattr(memory.prepared(classifier.module).network.module, "forward", full)
     with pytest.raises(ResourceError, match=r"^This map does not fit into memory"):
         explainer.attribution(classifier, swan, GRADIENTS, Question(0))

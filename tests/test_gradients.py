@@ -8,12 +8,13 @@ import torch
 from captum.attr import IntegratedGradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import fx, nn
 from toys import CLASSES, Linear, network, picture, seeded
 
 from core.errors import ModelError, SettingError
-from core.gradients import evaluating, integrated_gradients, integrated_gradients_steps
+from core.gradients import evaluating, gradient_steps, integrated_gradients
 from core.scores import SCORE_KINDS, Question
+from core.settings import IntegratedGradientsSetting
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -192,7 +193,7 @@ def test_every_step_stands_for_the_whole_path():
     question = Question(0)
     final = integrated_gradients(module, inputs, target=0, steps=30)
     done = []
-    for step in integrated_gradients_steps(module, inputs, question, 30):
+    for step in gradient_steps(module, inputs, question, IntegratedGradientsSetting(30)):
         done.append(step.done)
         assert step.total == 30
         snapshot = step.snapshot()
@@ -207,7 +208,7 @@ def test_every_step_stands_for_the_whole_path():
 def test_early_snapshots_are_near_the_final_map():
     module, inputs = network("residual"), picture(16, 16)
     final = integrated_gradients(module, inputs, target=1, steps=64).values
-    for step in integrated_gradients_steps(module, inputs, Question(1), 64):
+    for step in gradient_steps(module, inputs, Question(1), IntegratedGradientsSetting(64)):
         values = step.snapshot().values
         assert np.isfinite(values).all()
         if step.done >= 8:
@@ -277,6 +278,8 @@ class Mixed(nn.Module):
         self.body[3].eval()
 
     def forward(self, x):
+        if self.fail_at is not None and isinstance(x, fx.Proxy):
+            raise TypeError("this network is to run itself, not a graph of it")
         self.calls += 1
         if self.calls == self.fail_at:
             raise RuntimeError("the fan stopped")
@@ -317,7 +320,7 @@ def test_the_module_is_left_as_it_was_after_a_failure(fail_at):
 def test_the_module_is_as_it_was_between_steps_and_when_they_are_given_up():
     module = Mixed()
     before = state(module)
-    steps = integrated_gradients_steps(module, picture(), Question(0), 20)
+    steps = gradient_steps(module, picture(), Question(0), IntegratedGradientsSetting(20))
     first = next(steps)
     assert state(module) == before
     steps.close()

@@ -168,9 +168,15 @@ def test_captum_gives_the_same_map_and_no_scores(run, tmp_path):
         (["--method", "occlusion", "--window", 0], "Window height: 0 pixels"),
         (["--method", "occlusion", "--stride", 16], "choose between 1 and 15"),
         (["--method", "ig", "--steps", 0], "choose between 1 and 1000"),
-        (["--method", "ig", "--window", 15], "--window belongs to --method occlusion"),
-        (["--method", "ig", "--engine", "captum"], "--engine belongs to --method occlusion"),
-        (["--method", "occlusion", "--steps", 9], "--steps belongs to --method ig"),
+        (
+            ["--method", "ig", "--window", 15],
+            "--window does not belong to integrated_gradients, but to occlusion",
+        ),
+        (["--method", "ig", "--engine", "captum"], "--engine belongs to occlusion"),
+        (
+            ["--method", "occlusion", "--steps", 9],
+            "--steps does not belong to occlusion, but to integrated_gradients",
+        ),
         ([*QUICK, "--target", "mute swan"], "nearest: black swan, goose"),
         ([*QUICK, "--target", "1000"], 'no class "1000"'),
         ([*QUICK, "--contrast", "king penguin"], "same class"),
