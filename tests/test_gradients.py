@@ -9,7 +9,7 @@ from captum.attr import IntegratedGradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import fx, nn
-from toys import CLASSES, Linear, network, picture, seeded
+from toys import CLASSES, Linear, OneLogit, network, picture, seeded, state, two_pixels
 
 from core.errors import ModelError, SettingError
 from core.gradients import evaluating, gradient_steps, integrated_gradients
@@ -27,22 +27,6 @@ SMOOTH = {
         nn.Linear(6, CLASSES),
     ),
 }  # fmt: skip
-
-
-class OneLogit(nn.Module):
-    """A function of the pixels as class 0, and zero as class 1."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        score = self.function(*x.flatten(1).T)
-        return torch.stack([score, torch.zeros_like(score)], 1)
-
-
-def two_pixels(first, second):
-    return torch.tensor([first, second]).view(1, 1, 1, 2)
 
 
 @pytest.mark.parametrize("steps", [1, 7])
@@ -284,16 +268,6 @@ class Mixed(nn.Module):
         if self.calls == self.fail_at:
             raise RuntimeError("the fan stopped")
         return self.dropout(self.body(x))
-
-
-def state(module):
-    return (
-        [part.training for part in module.modules()],
-        [p.requires_grad for p in module.parameters()],
-        [p.grad is None for p in module.parameters()],
-        [p._version for p in module.state_dict().values()],
-        [len(part._forward_hooks) + len(part._backward_hooks) for part in module.modules()],
-    )
 
 
 def test_the_module_is_used_in_eval_mode_and_left_as_it_was():
