@@ -42,6 +42,12 @@ GradientsSetting = (
     | GradCamSetting
 )
 
+_MAY_BE_ZERO = {
+    "grad_cam",
+    "guided_grad_cam",
+    "vargrad",
+}  # an answer: nothing for it, or nothing varies
+
 
 def integrated_gradients(
     module: nn.Module,
@@ -181,7 +187,7 @@ def _adds_up(setting: GradientsSetting) -> bool:
 
 def _check_not_zero(asked: Asked, setting: GradientsSetting, values: Tensor) -> None:
     """Refuse a map that says nothing, unless zero is the answer."""
-    if values.any() or isinstance(setting, GradCamSetting):
+    if values.any() or method_name(setting) in _MAY_BE_ZERO:
         return
     if asked.inputs.equal(asked.reference):
         return  # the baseline is the picture: nothing changes on the way
