@@ -16,7 +16,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from core import grad_cam, gradient_shap, integration, rectifiers, smoothing
-from core.asking import Asked, Progress, ends
+from core.asking import Asked, Progress, ends, finite_gradients
 from core.attribution import Attribution, Step
 from core.checks import baseline_like, check_inputs
 from core.errors import ModelError
@@ -166,7 +166,7 @@ def _progress(asked: Asked, setting: GradientsSetting) -> Generator[Progress, No
 def _once(method: Callable[[Asked], Tensor], asked: Asked) -> Generator[Progress, None, None]:
     """A method that needs a single pass forward and back."""
     with turn:
-        values = method(asked)[0].detach().double().cpu()
+        values = finite_gradients(method(asked))[0].detach().double().cpu()
     yield Progress(1, 1, lambda: values)
 
 
