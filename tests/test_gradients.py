@@ -14,7 +14,7 @@ from toys import CLASSES, Linear, OneLogit, network, picture, seeded, state, two
 from core.errors import ModelError, SettingError
 from core.gradients import evaluating, gradient_steps, integrated_gradients
 from core.scores import SCORE_KINDS, Question
-from core.settings import IntegratedGradientsSetting
+from core.settings import GradientSetting, IntegratedGradientsSetting
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -316,3 +316,33 @@ def test_gradients_inside_no_grad():
     with torch.no_grad():
         found = integrated_gradients(seeded(Linear), picture(3, 4, channels=2), target=0, steps=3)
     assert np.abs(found.values).max() > 0
+
+
+@pytest.mark.parametrize("kind", ["probability", "log_probability"])
+@pytest.mark.parametrize("name", ["saliency", "input_x_gradient"])
+def test_a_saturated_probability_suggests_the_logit(name, kind):
+    module = OneLogit(lambda x, y: 1000 * (x + y))
+    question = Question(0, None, kind)
+    with pytest.raises(ModelError) as refused:
+        list(gradient_steps(module, two_pixels(1.0, 1.0), question, GradientSetting(name)))
+    assert str(refused.value) == (
+        "The gradients are zero everywhere, so there is no map: the probability is saturated; "
+        "choose the logit as the score."
+    )
+    flat = OneLogit(lambda x, y: 0 * (x + y))
+    with pytest.raises(ModelError, match=r"choose another class, model or picture\.$"):
+        list(gradient_steps(flat, two_pixels(1.0, 1.0), Question(0), GradientSetting(name)))
+
+
+def test_saliency_and_input_times_gradient_known_by_hand():
+    module = OneLogit(lambda x, y: 2 * x - 3 * y)
+    for name, expected in (("saliency", [[2, 3]]), ("input_x_gradient", [[10, -12]])):
+        steps = list(
+            gradient_steps(module, two_pixels(5.0, 4.0), Question(0), GradientSetting(name))
+        )
+        assert [(step.done, step.total) for step in steps] == [(1, 1)]
+        found = steps[0].snapshot()
+        np.testing.assert_allclose(found.values, expected)
+        assert found.method == name
+        assert found.change is found.gap is None
+        assert found.forward_passes == 3
