@@ -61,12 +61,7 @@ class Asked:
             batch = batch.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
             scores = self.score(batch)
             (gradients,) = torch.autograd.grad(scores.sum(), batch)
-        if not torch.isfinite(gradients).all():
-            raise ModelError(
-                "The gradients are not finite numbers, so there is no map: "
-                "choose another score, baseline or picture."
-            )
-        return scores.detach(), gradients
+        return scores.detach(), finite_gradients(gradients)
 
     def batch_size(self, done: int, seconds: float) -> int:
         """How many inputs to take at once, after so many passes in so many seconds."""
@@ -76,6 +71,20 @@ class Asked:
         if not done:
             return _FIRST_BATCH
         return max(1, min(int(self.batch_seconds * done / max(seconds, 1e-6)), largest))
+
+
+def finite_gradients(gradients: Tensor) -> Tensor:
+    """The same, if they are numbers.
+
+    Raises:
+        ModelError: they are not finite.
+    """
+    if not torch.isfinite(gradients).all():
+        raise ModelError(
+            "The gradients are not finite numbers, so there is no map: "
+            "choose another score, baseline or picture."
+        )
+    return gradients
 
 
 def ends(asked: Asked) -> tuple[float, float]:

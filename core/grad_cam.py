@@ -10,7 +10,7 @@ import torch
 from captum.attr import LayerAttribution, LayerGradCam
 from torch import Tensor, nn
 
-from core.asking import Asked, Progress
+from core.asking import Asked, Progress, finite_gradients
 from core.errors import SettingError
 from core.rectifiers import guided_backprop
 from core.settings import GradCamSetting
@@ -39,6 +39,7 @@ def grad_cam(asked: Asked, setting: GradCamSetting) -> Generator[Progress, None,
                 lambda batch: asked.question.scores(asked.layers(batch)),
                 asked.layers.get_submodule(name),
             ).attribute(asked.inputs.clone().requires_grad_(), relu_attributions=True)
+        cam = finite_gradients(cam)
         size = tuple(asked.inputs.shape[2:])
         values = LayerAttribution.interpolate(cam, size, "bilinear")[0].detach().double().cpu()
         if setting.guided:
@@ -82,6 +83,6 @@ def layers(module: nn.Module, inputs: Tensor) -> tuple[str, ...]:
     for place, (name, shape) in enumerate(finished):
         if shape is not None and len(shape) == 4 and min(shape[2:]) > 1 and names.count(name) == 1:
             last[shape[2], shape[3]] = place
-    if not last or max(last.values()) < len(finished) / 2:
+    if not last or max(last.values()) + 1 < len(finished) / 2:
         return ()
     return tuple(finished[place][0] for place in sorted(last.values()))

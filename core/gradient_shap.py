@@ -13,7 +13,7 @@ import torch
 from captum.attr import GradientShap
 from torch import Tensor
 
-from core.asking import Asked, Progress
+from core.asking import Asked, Progress, finite_gradients
 from core.settings import GradientShapSetting
 from core.turns import turn
 
@@ -27,9 +27,9 @@ def gradient_shap(asked: Asked, setting: GradientShapSetting) -> Generator[Progr
     ):
         with turn, _seeded(int(seed)), torch.enable_grad():
             values = captum.attribute(
-                asked.inputs, asked.reference.contiguous(), n_samples=1, stdevs=setting.stdev
+                asked.inputs, asked.reference.contiguous(), n_samples=1, stdevs=float(setting.stdev)
             )
-        total = total + values[0].detach().double().cpu()
+        total = total + finite_gradients(values)[0].detach().double().cpu()
         yield Progress(sample + 1, setting.samples, partial(torch.div, total, sample + 1))
 
 

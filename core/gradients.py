@@ -16,7 +16,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from core import grad_cam, gradient_shap, integration, rectifiers, smoothing
-from core.asking import Asked, Progress, ends
+from core.asking import Asked, Progress, ends, finite_gradients
 from core.attribution import Attribution, Step
 from core.checks import baseline_like, check_inputs
 from core.errors import ModelError
@@ -41,6 +41,12 @@ GradientsSetting = (
     | GradientShapSetting
     | GradCamSetting
 )
+
+_MAY_BE_ZERO = {
+    "grad_cam",
+    "guided_grad_cam",
+    "vargrad",
+}  # an answer: nothing for it, or nothing varies
 
 
 def integrated_gradients(
@@ -160,7 +166,7 @@ def _progress(asked: Asked, setting: GradientsSetting) -> Generator[Progress, No
 def _once(method: Callable[[Asked], Tensor], asked: Asked) -> Generator[Progress, None, None]:
     """A method that needs a single pass forward and back."""
     with turn:
-        values = method(asked)[0].detach().double().cpu()
+        values = finite_gradients(method(asked))[0].detach().double().cpu()
     yield Progress(1, 1, lambda: values)
 
 
@@ -181,7 +187,7 @@ def _adds_up(setting: GradientsSetting) -> bool:
 
 def _check_not_zero(asked: Asked, setting: GradientsSetting, values: Tensor) -> None:
     """Refuse a map that says nothing, unless zero is the answer."""
-    if values.any() or isinstance(setting, GradCamSetting):
+    if values.any() or method_name(setting) in _MAY_BE_ZERO:
         return
     if asked.inputs.equal(asked.reference):
         return  # the baseline is the picture: nothing changes on the way

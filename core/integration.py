@@ -60,10 +60,12 @@ def adaptive(asked: Asked) -> Generator[Progress, None, None]:
 
     def values() -> Tensor:
         line = sorted(known)
+        if len(line) == 1:
+            return known[line[0]][1].double()
         total = torch.zeros(asked.inputs.shape[1:], dtype=torch.float64)
         for before, at, after in zip([line[0], *line], line, [*line[1:], line[-1]], strict=False):
             total += (after - before) / 2 * known[at][1]
-        return total / (line[-1] - line[0] or 1.0)
+        return total / (line[-1] - line[0])
 
     while True:
         wanted = _ends_first(points)
@@ -104,7 +106,7 @@ def _shares(asked: Asked, alphas: list[float]) -> tuple[Tensor, Tensor]:
 
 
 def _ends_first(points: Iterable[float]) -> list[float]:
-    """The ends of the path before what lies between: from two points on there is a map."""
+    """The ends of the path before what lies between: two points stand for all of it."""
     return sorted(points, key=lambda point: (0 < point < 1, point))
 
 

@@ -31,6 +31,7 @@ from core.folding import copied
 _RELU = {F.relu, torch.relu, "relu"}
 _RELU6 = {F.relu6}
 _RULED = (nn.LeakyReLU, nn.ELU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d)
+_QUOTIENTS = {"truediv", "div"}
 _LINEAR = (
     *(nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.ConstantPad2d),
     *(nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten, WinogradLayer),
@@ -107,7 +108,8 @@ def why_no_deep_lift(module: nn.Module) -> str | None:
         inputs = [source for source in node.all_input_nodes if source.op != "get_attr"]
         if part is not None:
             return f"it has no rule for {type(part).__name__}"
-        if name in ("mul", "truediv", "div") and len(inputs) == 1 and inputs[0] is node.args[0]:
+        by_number = len(inputs) == 1 and node.args.count(inputs[0]) == 1  # not x * x
+        if by_number and (name == "mul" or (name in _QUOTIENTS and inputs[0] is node.args[0])):
             continue
         if name not in _LINEAR_NAMES:
             return f"it has no rule for {name}"

@@ -28,6 +28,9 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+TURNING = ("grad_cam", "gradient_shap", "gradients", "integration", "occlusion", "superpixels")
+
+
 class PatientLock:
     """A lock that gives up instead of waiting for ever."""
 
@@ -44,5 +47,7 @@ class PatientLock:
 
 @pytest.fixture
 def no_deadlock(monkeypatch):
-    """Where two surveys would wait for each other for ever, the test fails instead of hanging."""
-    monkeypatch.setattr("core.occlusion.turn", PatientLock(10))
+    """Where two maps would wait for each other for ever, the test fails instead of hanging."""
+    patient = PatientLock(10)
+    for name in TURNING:
+        monkeypatch.setattr(f"core.{name}.turn", patient)

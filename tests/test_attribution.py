@@ -18,7 +18,7 @@ def made(**changes):
         "parameters": {"window": 15, "stride": 8, "baseline": "grey"},
         "forward_passes": 784,
         "seconds": 1.23456,
-        "gap": 0.25,
+        "change": 14.75,
         "provenance": Provenance("resnet18", "f37072fd", "0123", "cpu"),
     }
     return Attribution(**{**arguments, **changes})
@@ -63,6 +63,29 @@ def test_what_was_explained(kind, units):
     assert attribution.units == units
 
 
+def test_the_gap_is_what_the_values_add_up_to_less_the_change():
+    assert made(change=14.75).gap == 0.25
+    assert made(change=0.0).gap == 15
+    assert made(change=None).gap is None
+    # Summed in double precision: in single, the ones would be lost beside the large value.
+    values = np.array([[2.0**25, *[1.0] * 64]])
+    assert made(values=values, change=2.0**25).gap == 64
+
+
+@pytest.mark.parametrize(
+    ("method", "units"),
+    [
+        ("integrated_gradients", "nats"),
+        ("saliency", "nats per unit of input"),
+        ("vargrad", "squared nats"),
+        ("grad_cam", "weighted activation"),
+        ("guided_grad_cam", "no unit"),
+    ],
+)
+def test_units_of_methods(method, units):
+    assert made(method=method, question=Question(3, 1, "log_probability")).units == units
+
+
 def test_settings_are_json_and_complete():
     settings = made().settings()
     assert json.loads(json.dumps(settings, allow_nan=False)) == settings
@@ -76,6 +99,7 @@ def test_settings_are_json_and_complete():
         "units": "probability",
         "forward_passes": 784,
         "seconds": 1.235,
+        "score_change": 14.75,
         "completeness_gap": 0.25,
         "provenance": {
             "model": "resnet18",
@@ -94,9 +118,9 @@ def test_the_region_that_the_model_saw_is_told():
 
 
 def test_settings_without_a_model():
-    settings = made(provenance=None, gap=None).settings()
+    settings = made(provenance=None, change=None).settings()
     assert settings["provenance"] is None
-    assert settings["completeness_gap"] is None
+    assert settings["score_change"] is settings["completeness_gap"] is None
     json.dumps(settings)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from core.baselines import BASELINES, TITLES, baseline_tensor
+from core.baselines import BASELINES, baseline_tensor, check_baseline, title
 from core.errors import SettingError
 from core.models import record
 
@@ -31,7 +31,8 @@ def test_every_baseline_has_a_model_inputs_shape_and_a_title(name):
     baseline = baseline_tensor(name, PREPROCESSING, photo())
     assert baseline.shape == (1, 3, 224, 224)
     assert baseline.dtype == torch.float32
-    assert TITLES[name]
+    assert title(name)
+    check_baseline(name)
 
 
 def test_black_and_white_are_what_a_black_and_a_white_photo_become():
@@ -66,9 +67,84 @@ def test_a_picture_of_one_colour_cannot_be_blurred_away():
     )
 
 
-def test_an_unknown_baseline():
-    with pytest.raises(SettingError) as refused:
-        baseline_tensor("pink", PREPROCESSING, photo())
-    assert str(refused.value) == (
-        'There is no baseline "pink": choose one of grey, black, white, blur.'
+def test_the_mean_colour_is_that_of_imagenet():
+    mean = pixels_of(baseline_tensor("mean", PREPROCESSING, photo()))
+    assert mean.std((2, 3)).max() < 1e-6
+    assert mean[0, :, 0, 0].tolist() == pytest.approx((0.485, 0.456, 0.406))
+
+
+def test_noise_is_uniform_and_seeded():
+    first, again, other = (
+        pixels_of(baseline_tensor(name, PREPROCESSING, photo()))
+        for name in ("noise", "noise:0", "noise:1")
     )
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)
+    for noise in (first, other):
+        assert -1e-6 < noise.min() < 0.001
+        assert 0.999 < noise.max() < 1 + 1e-6
+        assert noise.mean().item() == pytest.approx(0.5, abs=0.01)
+        assert noise.std().item() == pytest.approx(12**-0.5, abs=0.01)
+
+
+def test_the_sigma_decides_how_much_is_blurred():
+    variation = [
+        pixels_of(baseline_tensor(name, PREPROCESSING, photo())).std().item()
+        for name in ("blur:0.5", "blur:3", "blur")
+    ]
+    assert variation == sorted(variation, reverse=True)
+    assert variation[0] > 10 * variation[2]
+    assert torch.equal(
+        baseline_tensor("blur", PREPROCESSING, photo()),
+        baseline_tensor("blur:12", PREPROCESSING, photo()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("grey", "grey (zero after normalisation)"),
+        ("black", "black"),
+        ("blur", "picture blurred with sigma 12"),
+        ("blur:2.5", "picture blurred with sigma 2.5"),
+        ("noise", "uniform noise, seed 0"),
+        ("noise:7", "uniform noise, seed 7"),
+        ("mean", "mean colour of ImageNet"),
+        ("picture:abc", "another picture"),
+    ],
+)
+def test_titles(name, words):
+    assert title(name) == words
+
+
+@pytest.mark.parametrize(
+    "name", ["pink", "", "grey:1", "mean:0", "white:", "picture", "picture:", "Grey"]
+)
+def test_an_unknown_baseline(name):
+    sentence = (
+        f'There is no baseline "{name}": choose one of grey, black, white, mean, blur, noise.'
+    )
+    for refuse in (check_baseline, lambda n: baseline_tensor(n, PREPROCESSING, photo())):
+        with pytest.raises(SettingError) as refused:
+            refuse(name)
+        assert str(refused.value) == sentence
+
+
+@pytest.mark.parametrize("text", ["0.4", "101", "-1", "nan", "inf", "much", ""])
+def test_a_blur_out_of_range(text):
+    with pytest.raises(SettingError) as refused:
+        check_baseline(f"blur:{text}")
+    assert str(refused.value) == (f"Blur of {text!r}: choose a sigma between 0.5 and 100 pixels.")
+
+
+@pytest.mark.parametrize("text", ["-1", "0.5", "2147483648", "nan", "inf", "loud", ""])
+def test_noise_out_of_range(text):
+    with pytest.raises(SettingError) as refused:
+        check_baseline(f"noise:{text}")
+    assert str(refused.value) == f"Noise of {text!r}: choose a seed from 0, a whole number."
+
+
+def test_a_picture_that_is_not_there_any_more():
+    check_baseline("picture:abc")
+    with pytest.raises(SettingError, match="The picture that is to serve as baseline is not there"):
+        baseline_tensor("picture:abc", PREPROCESSING, photo())

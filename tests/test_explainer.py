@@ -1,29 +1,31 @@
 """The cached front: nothing twice, everything signed, and the numbers of the core below it."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from captum.attr import IntegratedGradients
+from test_grad_cam import stages
 from toys import network
 
+from core.asking import Asked
 from core.baselines import baseline_tensor
 from core.errors import ModelError, ResourceError, SettingError
-from core.explainer import (
-    Explainer,
-    IntegratedGradientsSetting,
-    OcclusionSetting,
-)
+from core.explainer import Explainer
 from core.gradients import integrated_gradients
 from core.incremental import KeptActivations
+from core.memory import memory
+from core.methods import METHODS, with_options
 from core.models import Classifier, record
 from core.occlusion import OcclusionSurvey
 from core.picture import picture_from_file
 from core.preprocessing import Box, Preprocessing
 from core.samples import samples
 from core.scores import Question
+from core.settings import IntegratedGradientsSetting, OcclusionSetting, parameters
+from core.wording import settings_words
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
 
@@ -56,19 +58,19 @@ def penguin():
 
 @pytest.fixture
 def passes(monkeypatch):
-    """What goes through networks: [windows, points on paths of Integrated Gradients]."""
-    counted, rescore, attribute = [0, 0], KeptActivations.rescore, IntegratedGradients._attribute
+    """What goes through networks: [windows, pictures whose gradient is asked]."""
+    counted, rescore, gradients = [0, 0], KeptActivations.rescore, Asked.gradients
 
     def counting_rescore(self, patches, *places):
         counted[0] += len(patches)
         return rescore(self, patches, *places)
 
-    def counting_attribute(self, *args, n_steps, **options):
-        counted[1] += n_steps
-        return attribute(self, *args, n_steps=n_steps, **options)
+    def counting_gradients(self, batch):
+        counted[1] += len(batch)
+        return gradients(self, batch)
 
     monkeypatch.setattr(KeptActivations, "rescore", counting_rescore)
-    monkeypatch.setattr(IntegratedGradients, "_attribute", counting_attribute)
+    monkeypatch.setattr(Asked, "gradients", counting_gradients)
     return counted
 
 
@@ -243,9 +245,6 @@ def test_what_the_model_says_with_a_part_covered(swan):
         OcclusionSetting(29, 1),
         OcclusionSetting(8, 9),
         OcclusionSetting(8, 4, "pink"),
-        IntegratedGradientsSetting(0),
-        IntegratedGradientsSetting(1001),
-        IntegratedGradientsSetting(5, "pink"),
     ],
     ids=str,
 )
@@ -286,5 +285,78 @@ def test_without_memory_there_is_a_sentence(swan, monkeypatch):
     monkeypatch.setattr(classifier.module, "forward", full)
     with pytest.raises(ResourceError, match=r"^A pass through [^\n]* does not fit into memory"):
         explainer.covered(classifier, swan, mask, "white")
+    monkeypatch.setattr(memory.prepared(classifier.module).network.module, "forward", full)
     with pytest.raises(ResourceError, match=r"^This map does not fit into memory"):
         explainer.attribution(classifier, swan, GRADIENTS, Question(0))
+
+
+SMALL = {
+    "integrated_gradients": {"steps": 5},
+    "superpixels": {"segments": 6},
+    "smoothgrad": {"samples": 2},
+    "smoothgrad_sq": {"steps": 3, "samples": 2},
+    "vargrad": {"samples": 2},
+    "gradient_shap": {"samples": 3},
+}
+
+
+def staged():
+    """A toy that can have every method."""
+    return replace(toy(), module=stages())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_makes_a_map_once(swan, passes, name):
+    explainer, classifier = Explainer(), staged()
+    setting = with_options(name, SMALL.get(name, {}))
+    question = Question(1)
+    before = explainer.forecast(classifier, swan, setting, question)
+    assert before.passes > 0
+    made = explainer.attribution(classifier, swan, setting, question)
+    assert made.method == name
+    assert made.values.shape == (28, 28)
+    assert np.isfinite(made.values).all()
+    assert (made.change is not None) == METHODS[name].adds_up
+    assert made.provenance.image_sha256 == swan.sha256
+    assert {**parameters(setting)}.items() <= dict(made.parameters).items()
+    json.dumps(made.settings())
+    assert settings_words(made) is not None
+    after = explainer.forecast(classifier, swan, setting, question)
+    assert (after.passes, after.seconds) == (0, 0.0)
+    counted = list(passes)
+    assert explainer.attribution(classifier, swan, setting, question) is made
+    assert passes == counted
+    if name in ("superpixels", "occlusion"):
+        other = explainer.attribution(classifier, swan, setting, Question(2))
+        assert other.values.tobytes() != made.values.tobytes()
+        assert passes == counted
+
+
+def test_layers_and_what_is_unavailable(swan):
+    explainer, classifier = Explainer(), staged()
+    assert explainer.unavailable(classifier, swan) == {}
+    assert explainer.layers(classifier, swan) == ("stem", "middle", "deep")
+    assert explainer.layers(classifier, swan) is explainer.layers(classifier, swan)
+    untraceable = toy("untraceable")
+    found = explainer.unavailable(untraceable, swan)
+    assert set(found) == {"deep_lift", "guided_backprop", "guided_grad_cam", "grad_cam"}
+    for name in found:
+        with pytest.raises(SettingError, match=r"cannot be had for this model, since .*\.$"):
+            explainer.attribution(untraceable, swan, METHODS[name].setting, Question(0))
+
+
+def test_another_picture_as_baseline(swan, penguin):
+    explainer, classifier = Explainer(), staged()
+    name = explainer.as_baseline(penguin)
+    assert name == f"picture:{penguin.sha256}"
+    expected = explainer.inputs(classifier, penguin)
+    torch.testing.assert_close(explainer.baseline(classifier, swan, name), expected)
+    setting = IntegratedGradientsSetting(5, name)
+    made = explainer.attribution(classifier, swan, setting, Question(1))
+    direct = integrated_gradients(
+        classifier.module, explainer.inputs(classifier, swan), target=1, steps=5, baseline=expected
+    )
+    np.testing.assert_allclose(made.values, direct.values, atol=1e-6)
+    assert made.parameters["baseline"] == name
+    with pytest.raises(SettingError, match="is not there: choose it again"):
+        Explainer().attribution(classifier, swan, setting, Question(1))

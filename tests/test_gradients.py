@@ -8,12 +8,13 @@ import torch
 from captum.attr import IntegratedGradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
-from toys import CLASSES, Linear, network, picture, seeded
+from torch import fx, nn
+from toys import CLASSES, Linear, OneLogit, network, picture, seeded, state, two_pixels
 
 from core.errors import ModelError, SettingError
-from core.gradients import evaluating, integrated_gradients, integrated_gradients_steps
+from core.gradients import evaluating, gradient_steps, integrated_gradients
 from core.scores import SCORE_KINDS, Question
+from core.settings import GradientSetting, IntegratedGradientsSetting
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -26,22 +27,6 @@ SMOOTH = {
         nn.Linear(6, CLASSES),
     ),
 }  # fmt: skip
-
-
-class OneLogit(nn.Module):
-    """A function of the pixels as class 0, and zero as class 1."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        score = self.function(*x.flatten(1).T)
-        return torch.stack([score, torch.zeros_like(score)], 1)
-
-
-def two_pixels(first, second):
-    return torch.tensor([first, second]).view(1, 1, 1, 2)
 
 
 @pytest.mark.parametrize("steps", [1, 7])
@@ -192,7 +177,7 @@ def test_every_step_stands_for_the_whole_path():
     question = Question(0)
     final = integrated_gradients(module, inputs, target=0, steps=30)
     done = []
-    for step in integrated_gradients_steps(module, inputs, question, 30):
+    for step in gradient_steps(module, inputs, question, IntegratedGradientsSetting(30)):
         done.append(step.done)
         assert step.total == 30
         snapshot = step.snapshot()
@@ -207,7 +192,7 @@ def test_every_step_stands_for_the_whole_path():
 def test_early_snapshots_are_near_the_final_map():
     module, inputs = network("residual"), picture(16, 16)
     final = integrated_gradients(module, inputs, target=1, steps=64).values
-    for step in integrated_gradients_steps(module, inputs, Question(1), 64):
+    for step in gradient_steps(module, inputs, Question(1), IntegratedGradientsSetting(64)):
         values = step.snapshot().values
         assert np.isfinite(values).all()
         if step.done >= 8:
@@ -277,20 +262,12 @@ class Mixed(nn.Module):
         self.body[3].eval()
 
     def forward(self, x):
+        if self.fail_at is not None and isinstance(x, fx.Proxy):
+            raise TypeError("this network is to run itself, not a graph of it")
         self.calls += 1
         if self.calls == self.fail_at:
             raise RuntimeError("the fan stopped")
         return self.dropout(self.body(x))
-
-
-def state(module):
-    return (
-        [part.training for part in module.modules()],
-        [p.requires_grad for p in module.parameters()],
-        [p.grad is None for p in module.parameters()],
-        [p._version for p in module.state_dict().values()],
-        [len(part._forward_hooks) + len(part._backward_hooks) for part in module.modules()],
-    )
 
 
 def test_the_module_is_used_in_eval_mode_and_left_as_it_was():
@@ -317,7 +294,7 @@ def test_the_module_is_left_as_it_was_after_a_failure(fail_at):
 def test_the_module_is_as_it_was_between_steps_and_when_they_are_given_up():
     module = Mixed()
     before = state(module)
-    steps = integrated_gradients_steps(module, picture(), Question(0), 20)
+    steps = gradient_steps(module, picture(), Question(0), IntegratedGradientsSetting(20))
     first = next(steps)
     assert state(module) == before
     steps.close()
@@ -339,3 +316,33 @@ def test_gradients_inside_no_grad():
     with torch.no_grad():
         found = integrated_gradients(seeded(Linear), picture(3, 4, channels=2), target=0, steps=3)
     assert np.abs(found.values).max() > 0
+
+
+@pytest.mark.parametrize("kind", ["probability", "log_probability"])
+@pytest.mark.parametrize("name", ["saliency", "input_x_gradient"])
+def test_a_saturated_probability_suggests_the_logit(name, kind):
+    module = OneLogit(lambda x, y: 1000 * (x + y))
+    question = Question(0, None, kind)
+    with pytest.raises(ModelError) as refused:
+        list(gradient_steps(module, two_pixels(1.0, 1.0), question, GradientSetting(name)))
+    assert str(refused.value) == (
+        "The gradients are zero everywhere, so there is no map: the probability is saturated; "
+        "choose the logit as the score."
+    )
+    flat = OneLogit(lambda x, y: 0 * (x + y))
+    with pytest.raises(ModelError, match=r"choose another class, model or picture\.$"):
+        list(gradient_steps(flat, two_pixels(1.0, 1.0), Question(0), GradientSetting(name)))
+
+
+def test_saliency_and_input_times_gradient_known_by_hand():
+    module = OneLogit(lambda x, y: 2 * x - 3 * y)
+    for name, expected in (("saliency", [[2, 3]]), ("input_x_gradient", [[10, -12]])):
+        steps = list(
+            gradient_steps(module, two_pixels(5.0, 4.0), Question(0), GradientSetting(name))
+        )
+        assert [(step.done, step.total) for step in steps] == [(1, 1)]
+        found = steps[0].snapshot()
+        np.testing.assert_allclose(found.values, expected)
+        assert found.method == name
+        assert found.change is found.gap is None
+        assert found.forward_passes == 3

@@ -1,6 +1,6 @@
 """What the progress bar says of the time that is left."""
 
-from core.explainer import Forecast
+from core.forecast import Forecast
 from dashboard.live import Job, _left, _total
 
 

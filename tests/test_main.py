@@ -1,5 +1,6 @@
 """The command line, in process and once as a process, with the real model."""
 
+import csv
 import functools
 import json
 import subprocess
@@ -11,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import commands, models
+from core import commands, models, study
 from core.__main__ import main
 from core.errors import SettingError
 from core.explainer import Explainer
 from core.files import write
 from core.panel import DPI
+from core.settings import IntegratedGradientsSetting, OcclusionSetting, SmoothSetting
 from core.weights import Progress
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -141,6 +143,82 @@ def test_explain_ig_with_a_contrast(run, tmp_path):
     assert abs((0.138 - 0.528) - start) < 0.05
 
 
+@pytest.mark.parametrize(
+    ("method", "options", "name"),
+    [
+        ("saliency", (), "saliency"),
+        ("smoothgrad", ("--samples", 2, "--seed", 3), "smoothgrad_saliency-2-0.3-3"),
+        ("gradient_shap", ("--samples", 2, "--baseline", "noise:5"), None),
+        ("grad_cam", (), "grad_cam"),
+        ("superpixels", ("--segments", 6, "--baseline", "blur:6"), "superpixels_6-blur-6"),
+        ("ig", ("--steps", 2, "--baseline", f"picture:{SWAN.parent / 'penguin.jpg'}"), None),
+    ],
+)
+def test_explain_by_other_methods(run, tmp_path, method, options, name):
+    code, lines, err = run("explain", SWAN, "--method", method, *options, "--out", tmp_path)
+    assert (code, err) == (0, "")
+    assert "The map goes from " in lines[0]
+    (array,) = tmp_path.glob("*.npz")
+    if name is not None:
+        assert array.stem == f"swan_{name}"
+    files = sorted(path.name for path in tmp_path.iterdir())
+    assert files == [f"{array.stem}.{kind}" for kind in ("json", "npz", "png")]
+    record = record_in(tmp_path, array.stem)
+    assert record["method"] == commands.METHOD_ALIASES.get(method, method)
+    values = np.load(array)["values"]
+    assert values.shape == (224, 224)
+    assert np.abs(values).max() > 0
+    if record["completeness_gap"] is not None:
+        total = values.sum(dtype=float)
+        assert total - record["score_change"] == pytest.approx(record["completeness_gap"])
+
+
+def test_study_writes_all_maps_a_page_and_a_table(run, tmp_path, monkeypatch):
+    quick = SmoothSetting(IntegratedGradientsSetting(2), "smoothgrad_sq", samples=2)
+    monkeypatch.setattr(study, "SMOOTHING", quick)
+    windows = (OcclusionSetting(112, 100), OcclusionSetting(200, 24))
+    monkeypatch.setattr(study, "WINDOWS", {"penguin": windows, "swan": windows})
+    code, lines, err = run("study", "--out", tmp_path / "study")
+    assert (code, err) == (0, "")
+    maps = [
+        f"{picture}_{name}"
+        for picture in ("penguin", "swan")
+        for name in (
+            "occlusion_112-100",
+            "occlusion_200-24",
+            "smoothgrad_sq_integrated_gradients-2-1.0-0-2",
+        )
+    ]
+    names = {f"{name}.{kind}" for name in maps for kind in ("npz", "json")}
+    found = {path.name for path in (tmp_path / "study").iterdir()}
+    assert found == names | {"predictions.csv", "study.png"}
+    for name in maps:
+        assert np.load(tmp_path / "study" / f"{name}.npz")["values"].shape == (224, 224)
+        record = record_in(tmp_path / "study", name)
+        assert record["image"] == f"{name.split('_')[0]}.jpg"
+        assert record["target_name"] == record["top"][0]["name"]
+    with (tmp_path / "study" / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["picture", "class", "name", "probability"]
+    assert [row[:3] for row in rows[1:]] == [
+        ["penguin.jpg", "145", "king penguin"],
+        ["swan.jpg", "145", "king penguin"],
+    ]
+    assert float(rows[2][3]) == pytest.approx(0.528, abs=0.002)
+    with Image.open(tmp_path / "study" / "study.png") as page:
+        assert page.mode == "RGB"
+        assert page.width == 1800
+    assert "king penguin" in "\n".join(lines)
+
+
+def test_study_without_its_pictures(run, tmp_path):
+    code, lines, err = run("study", "--images", tmp_path, "--out", tmp_path / "study")
+    assert (code, lines) == (2, [])
+    assert err.startswith(f"There is no penguin in {tmp_path}: give a folder with penguin.jpg")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "study").exists()
+
+
 def test_two_windows_in_one_folder_do_not_overwrite_each_other(run, tmp_path):
     for window in (112, 200):
         options = ("--method", "occlusion", "--window", window, "--stride", 100)
@@ -168,9 +246,26 @@ def test_captum_gives_the_same_map_and_no_scores(run, tmp_path):
         (["--method", "occlusion", "--window", 0], "Window height: 0 pixels"),
         (["--method", "occlusion", "--stride", 16], "choose between 1 and 15"),
         (["--method", "ig", "--steps", 0], "choose between 1 and 1000"),
-        (["--method", "ig", "--window", 15], "--window belongs to --method occlusion"),
-        (["--method", "ig", "--engine", "captum"], "--engine belongs to --method occlusion"),
-        (["--method", "occlusion", "--steps", 9], "--steps belongs to --method ig"),
+        (
+            ["--method", "ig", "--window", 15],
+            "--window does not belong to integrated_gradients, but to occlusion",
+        ),
+        (["--method", "ig", "--engine", "captum"], "--engine belongs to occlusion"),
+        (
+            ["--method", "occlusion", "--steps", 9],
+            "--steps does not belong to occlusion, but to integrated_gradients",
+        ),
+        (["--method", "saliency", "--baseline", "grey"], "--baseline does not belong to saliency"),
+        (["--method", "occlusion", "--baseline", "pink"], 'There is no baseline "pink"'),
+        (["--method", "ig", "--baseline", "blur:0"], "choose a sigma between 0.5 and 100"),
+        (["--method", "ig", "--baseline", "picture:gone.jpg"], "cannot be read"),
+        (["--method", "smoothgrad_sq", "--steps", "enough"], "needs the same steps"),
+        (["--method", "vargrad", "--samples", 1], "choose between 2 and 200"),
+        (["--method", "grad_cam", "--layer", "layer9"], 'There is no layer "layer9" with a map'),
+        (
+            ["--method", "deep_lift", "--score", "log_probability"],
+            "DeepLift has no rule for the log probability",
+        ),
         ([*QUICK, "--target", "mute swan"], "nearest: black swan, goose"),
         ([*QUICK, "--target", "1000"], 'no class "1000"'),
         ([*QUICK, "--contrast", "king penguin"], "same class"),

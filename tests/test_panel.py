@@ -1,5 +1,7 @@
 """The panel shows the right pixels in the right place, and says what they mean."""
 
+from dataclasses import replace
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -110,12 +112,12 @@ def test_heading_names_the_settings_that_shape_the_map():
 
 
 def test_caption_of_occlusion():
-    found = occlusion_map(np.ones((2, 2), np.float32), contrast=1)
+    found = occlusion_map(np.array([[1, -1]], np.float32), contrast=1)
     reading, made = caption(found, NAMES, Display(outlier_percent=2))
     assert reading == (
-        "Colour: how far the logit of goose minus that of price $1 and $2 falls when a window of "
-        "15 × 15 pixels covers the pixel, mean over the windows on it. Above zero, the pixel "
-        "speaks for goose. The scale ends where 2 % of the map's total lies beyond it."
+        "Colour: how far the logit of goose minus that of price $1 and $2 falls when a window "
+        "covers the pixel, mean over the windows on it. Above zero, the pixel speaks for goose. "
+        "The scale ends where 2 % of the map's total lies beyond it."
     )
     assert made == (
         "resnet18 on cpu · baseline grey (zero after normalisation) · 1,784 forward passes · 6.2 s"
@@ -127,9 +129,16 @@ def test_caption_of_gradients_and_of_captum():
     reading, made = caption(gradient_map(values), NAMES, Display(outlier_percent=0))
     assert "the pixel's share of what changes the log probability of goose" in reading
     assert "scale ends" not in reading
-    assert made == "baseline blurred picture · 0 forward passes · 0.0 s"
+    assert "Above zero" not in reading  # nothing is below
+    assert made == "baseline picture blurred with sigma 12 · 0 forward passes · 0.0 s"
     _, made = caption(occlusion_map(values, engine="captum"), NAMES, Display())
     assert "1,784 forward passes by Captum" in made
+
+
+def test_caption_says_what_the_values_add_up_to():
+    found = replace(gradient_map(np.full((2, 2), 1.5)), change=8.0)
+    made = caption(found, NAMES, Display())[1]
+    assert " · adds up to 6.00 of 8.00 nats (off by 25.0%) · " in made
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,18 @@
-"""The original study with its own model and pictures, where both are at hand."""
+"""The study: its settings, its page, and its predictions where model and pictures are at hand."""
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from core import study
+from core.attribution import Attribution
+from core.errors import ImageError
 from core.models import load, record
 from core.picture import picture_from_file
+from core.scores import Question
+from core.settings import IntegratedGradientsSetting, OcclusionSetting, SmoothSetting
 
 PICTURES = Path(__file__).resolve().parent.parent.parent / "shared" / "seed_images"
 
@@ -26,3 +33,53 @@ def test_king_penguin_in_the_original_study(name, probability):
     best = load("resnet18", "cpu").predict(picture_from_file(PICTURES / name).image)[0]
     assert best.name == "king penguin"
     assert best.probability == pytest.approx(probability, abs=0.0005)
+
+
+def test_the_settings_are_those_of_the_study():
+    smooth = SmoothSetting(IntegratedGradientsSetting(200), "smoothgrad_sq", 10, 1.0)
+    assert study.maps("penguin") == {
+        "Smoothed Integrated Gradients": smooth,
+        "Occlusion small 22/10": OcclusionSetting(22, 10),
+        "Occlusion large 50/40": OcclusionSetting(50, 40),
+    }
+    assert list(study.maps("swan").values()) == [
+        smooth,
+        OcclusionSetting(15, 8),
+        OcclusionSetting(60, 50),
+    ]
+
+
+def test_pictures_of_any_format(tmp_path):
+    for name in ("penguin.png", "swan.webp", "swan.txt.bak", "goose.jpg"):
+        (tmp_path / name).touch()
+    found = study.picture_files(tmp_path)
+    assert found["penguin"] == tmp_path / "penguin.png"
+    assert found["swan"].name.startswith("swan.")
+    (tmp_path / "penguin.png").unlink()
+    for folder in (tmp_path, tmp_path / "not there"):
+        with pytest.raises(ImageError) as refused:
+            study.picture_files(folder)
+        assert str(refused.value) == (
+            f"There is no penguin in {folder}: give a folder with penguin.jpg, and likewise "
+            "swan.jpg."
+        )
+
+
+def test_the_page_shows_positive_values_in_blue():
+    values = np.zeros((20, 20), np.float32)
+    values[:, :10], values[:, 10:] = 1.0, -1.0
+    made = Attribution(values=values, method="occlusion", question=Question(0))
+    rows = {"penguin": Image.new("RGB", (20, 20), "red"), "swan": Image.new("RGB", (20, 20))}
+    titles = ("a $1", "b", "c")
+    found = {name: dict.fromkeys(titles, made) for name in rows}
+    page = study.sheet(rows, found, dict.fromkeys(rows, "It says goose"))
+    assert page.mode == "RGB"
+    pixels = np.asarray(page).astype(int)
+    assert page.width == 1800
+    columns = [pixels[:, i * 450 : (i + 1) * 450].reshape(-1, 3) for i in range(4)]
+    red, blue = ((0, 2), (2, 0))
+    assert ((columns[0][:, red[0]] - columns[0][:, red[1]]) > 200).sum() > 50_000
+    for column in columns[1:]:
+        blues = (column[:, blue[0]] - column[:, blue[1]]) > 60
+        assert 50_000 < blues.sum() < 200_000  # the left half of two maps
+        assert not ((column[:, red[0]] - column[:, red[1]]) > 60).any()

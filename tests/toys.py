@@ -158,3 +158,33 @@ class Linear(nn.Module):
 
     def forward(self, x):
         return self.layer(x.flatten(1))
+
+
+class OneLogit(nn.Module):
+    """A function of two pixels as class 0, and zero as class 1."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        score = self.function(x[:, 0, :, 0], x[:, 0, :, 1])
+        return torch.cat([score, score * 0], 1)
+
+
+def two_pixels(first, second):
+    return torch.tensor([first, second]).view(1, 1, 1, 2)
+
+
+def state(module):
+    """What an explanation may not change in the caller's module."""
+    return (
+        [part.training for part in module.modules()],
+        [p.requires_grad for p in module.parameters()],
+        [p.grad is None for p in module.parameters()],
+        [p._version for p in module.state_dict().values()],
+        [
+            len(part._forward_hooks) + len(part._forward_pre_hooks) + len(part._backward_hooks)
+            for part in module.modules()
+        ],
+    )
