@@ -3,6 +3,7 @@
     python -m core predict swan.jpg
     python -m core explain swan.jpg --method occlusion --window 15 --stride 8 --out maps
     python -m core compare swan.jpg
+    python -m core trust swan.jpg --method ig --out trust
     python -m core study --out study
     python -m core models
 
@@ -15,13 +16,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core import commands, models
+from core import commands, evaluations, models
 from core.baselines import BASELINES
 from core.errors import UserError
+from core.faithfulness import FaithfulnessSetting
 from core.methods import METHODS
 from core.samples import FOLDER as SAMPLES
 from core.scores import SCORE_KINDS
 from core.settings import ENOUGH, Steps
+from core.work import METHOD_ALIASES, STRIDE, WINDOW
 
 
 def _steps(text: str) -> Steps:
@@ -64,31 +67,39 @@ def _parser() -> argparse.ArgumentParser:
 
     command = names.add_parser("explain", help="write a map as numbers, picture and record")
     _add_picture_and_model(command)
-    command.add_argument(
-        "--method", required=True, choices=[*commands.METHOD_ALIASES, *METHODS], help="how"
-    )
-    _add_window(command, argparse.SUPPRESS, argparse.SUPPRESS)
+    _add_method(command)
     command.add_argument(
         "--engine",
         choices=("incremental", "captum"),
         default=argparse.SUPPRESS,
         help="what computes occlusion; captum is slower and keeps one class (incremental)",
     )
-    for option, kind, words in _OPTIONS:
-        command.add_argument(f"--{option}", type=kind, default=argparse.SUPPRESS, help=words)
-    _add_baseline_and_target(command)
-    command.add_argument(
-        "--contrast", metavar="CLASS", help="subtract this class's score: a name or an index"
-    )
-    command.add_argument(
-        "--score", choices=SCORE_KINDS, default="logit", help="scale of the score (logit)"
-    )
     command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
     command.set_defaults(run=commands.explain)
 
+    command = names.add_parser("trust", help="how far to trust a map: curves beside controls")
+    _add_picture_and_model(command)
+    _add_method(command)
+    defaults = FaithfulnessSetting()
+    for option, value, words in (
+        ("block", defaults.block, "side of the blocks that are covered or revealed, in pixels"),
+        ("points", defaults.points, "how often the model is asked along a curve"),
+        ("repeats", defaults.repeats, "random orders to compare with"),
+        ("order-seed", defaults.seed, "of the random orders"),
+    ):
+        command.add_argument(f"--{option}", type=int, default=value, help=f"{words} ({value})")
+    command.add_argument(
+        "--reveal",
+        default=defaults.baseline,
+        metavar="BASELINE",
+        help=f"what covered blocks become, as for --baseline ({defaults.baseline})",
+    )
+    command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
+    command.set_defaults(run=evaluations.judge)
+
     command = names.add_parser("compare", help="the occlusion survey beside Captum's Occlusion")
     _add_picture_and_model(command)
-    _add_window(command, commands.WINDOW, commands.STRIDE)
+    _add_window(command, WINDOW, STRIDE)
     _add_baseline_and_target(command)
     command.set_defaults(run=commands.compare)
 
@@ -102,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_model(command)
     command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
-    command.set_defaults(run=commands.reproduce)
+    command.set_defaults(run=evaluations.reproduce)
 
     command = names.add_parser("models", help="list the models, and which are here offline")
     command.set_defaults(run=commands.list_models)
@@ -126,20 +137,36 @@ def _add_model(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_method(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--method", required=True, choices=[*METHOD_ALIASES, *METHODS], help="how to explain"
+    )
+    _add_window(command, argparse.SUPPRESS, argparse.SUPPRESS)
+    for option, kind, words in _OPTIONS:
+        command.add_argument(f"--{option}", type=kind, default=argparse.SUPPRESS, help=words)
+    _add_baseline_and_target(command)
+    command.add_argument(
+        "--contrast", metavar="CLASS", help="subtract this class's score: a name or an index"
+    )
+    command.add_argument(
+        "--score", choices=SCORE_KINDS, default="logit", help="scale of the score (logit)"
+    )
+
+
 def _add_window(command: argparse.ArgumentParser, window: int | str, stride: int | str) -> None:
     command.add_argument(
         "--window",
         type=int,
         default=window,
         metavar="PIXELS",
-        help=f"side of the occlusion window ({commands.WINDOW})",
+        help=f"side of the occlusion window ({WINDOW})",
     )
     command.add_argument(
         "--stride",
         type=int,
         default=stride,
         metavar="PIXELS",
-        help=f"from one window to the next ({commands.STRIDE})",
+        help=f"from one window to the next ({STRIDE})",
     )
 
 

@@ -38,6 +38,7 @@ class Asked:
         reference: the baseline, of the same shape.
         question: which score is explained.
         batch_seconds: what a batch may take; None for what is fastest.
+        alone: whether the network mixes the inputs of a batch, so that each has to go by itself.
     """
 
     module: nn.Module
@@ -46,6 +47,7 @@ class Asked:
     reference: Tensor
     question: Question
     batch_seconds: float | None = None
+    alone: bool = False
 
     def score(self, batch: Tensor) -> Tensor:
         """The asked score of each of the inputs (n, C, H, W): (n,)."""
@@ -65,7 +67,7 @@ class Asked:
 
     def batch_size(self, done: int, seconds: float) -> int:
         """How many inputs to take at once, after so many passes in so many seconds."""
-        largest = _LARGEST_BATCH[self.inputs.device.type]
+        largest = 1 if self.alone else _LARGEST_BATCH[self.inputs.device.type]
         if self.batch_seconds is None:
             return largest
         if not done:
@@ -95,7 +97,7 @@ def ends(asked: Asked) -> tuple[float, float]:
         ModelError: the scores are not finite.
     """
     with torch.no_grad():
-        logits = asked.module(torch.cat([asked.inputs, asked.reference]))
+        logits = torch.cat([asked.module(picture) for picture in (asked.inputs, asked.reference)])
         asked.question.check(logits.shape[-1])
         scores = asked.question.scores(logits.cpu().double())
     if not scores.isfinite().all():

@@ -1,7 +1,8 @@
 """Captum's own Occlusion, run as it is: what the survey of `core.occlusion` is compared with."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from captum.attr import Occlusion
@@ -10,7 +11,6 @@ from torch import Tensor, nn
 from core.attribution import Attribution
 from core.checks import baseline_like, check_inputs
 from core.errors import ModelError
-from core.gradients import evaluating
 from core.scores import Question
 from core.windows import WindowGrid
 
@@ -81,3 +81,15 @@ def captum_occlusion(
         forward_passes=grid.count,
         seconds=time.perf_counter() - started,
     )
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode inside; every submodule's own mode restored after, whatever happens."""
+    training = [child for child in module.modules() if child.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for child in training:
+            child.training = True

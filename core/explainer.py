@@ -5,7 +5,6 @@ digests and frozen settings, never arrays; every cache is bounded.
 """
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Generator, Hashable
 from contextlib import closing
@@ -20,9 +19,11 @@ from core import grad_cam, methods, models
 from core.attribution import Attribution, Provenance, Step
 from core.baselines import PICTURE, baseline_tensor, check_baseline
 from core.cache import BoundedCache
+from core.faithfulness import FaithfulnessSetting, Stage, faithfulness_steps
 from core.forecast import Forecast, gradient_passes
 from core.free_memory import memory_for
 from core.gradients import gradient_steps
+from core.identity import identity, kinds, provenance_of
 from core.memory import memory
 from core.models import Classifier
 from core.occlusion import OcclusionSurvey, occlusion_steps
@@ -37,6 +38,7 @@ from core.settings import (
     parameters,
 )
 from core.superpixels import SuperpixelSurvey, superpixel_steps, superpixels
+from core.turns import turn
 
 
 class Explainer:
@@ -56,6 +58,7 @@ class Explainer:
         self._surveys: BoundedCache[OcclusionSurvey] = BoundedCache(12)  # each holds its scores
         self._patches: BoundedCache[SuperpixelSurvey] = BoundedCache(12)
         self._others: BoundedCache[Picture] = BoundedCache(8)
+        self._judgements: BoundedCache[Stage] = BoundedCache(64)
         self._pace = Pace()
         self._unavailable: BoundedCache[dict[str, str]] = BoundedCache(16)
         self._layers: BoundedCache[tuple[str, ...]] = BoundedCache(16)
@@ -86,7 +89,7 @@ class Explainer:
     def logits(self, classifier: Classifier, picture: Picture) -> Tensor:
         """The model's logits for a picture, float32 (classes,) on the CPU."""
         return self._logits.get_or_make(
-            (_identity(classifier), picture.key),
+            (identity(classifier), picture.key),
             lambda: classifier.logits(self.inputs(classifier, picture))[0],
         )
 
@@ -99,7 +102,7 @@ class Explainer:
             SettingError: window or stride is out of range.
         """
         return self._surveys.get_or_make(
-            (_identity(classifier), picture.key, setting),
+            (identity(classifier), picture.key, setting),
             lambda: OcclusionSurvey(
                 classifier.module,
                 self.inputs(classifier, picture),
@@ -120,39 +123,40 @@ class Explainer:
             SettingError: a setting is out of range.
             ModelError: scores or gradients are not finite.
         """
-        key = (_identity(classifier), picture.key, setting, question)
+        key = (identity(classifier), picture.key, setting, question)
         known = self._known_map(classifier, picture, setting, question)
         if known is not None:
             yield Step(1, 1, partial(_same, known))
             return
         provenance = provenance_of(classifier, picture)
+        with memory_for("This map"):
+            steps = self._begun(classifier, picture, setting, question)
+            with closing(self._timed(steps, kinds(classifier, setting)[0])) as timed:
+                for step in timed:
+                    snapshot = partial(_signed, step.snapshot, setting, provenance)
+                    if step.done == step.total:
+                        final = self._maps.put(key, snapshot())
+                        snapshot = partial(_same, final)
+                    yield Step(step.done, step.total, snapshot)
+
+    def _begun(
+        self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
+    ) -> Generator[Step, None, None]:
+        """The steps of a map that is not known."""
         if isinstance(setting, OcclusionSetting):
-            steps = occlusion_steps(
-                self.survey(classifier, picture, setting), question, self._batch_seconds
-            )
-        elif isinstance(setting, SuperpixelSetting):
-            steps = superpixel_steps(
-                self._patch_survey(classifier, picture, setting), question, self._batch_seconds
-            )
-        else:
-            steps = gradient_steps(
-                classifier.module,
-                self.inputs(classifier, picture),
-                question,
-                setting,
-                self.baseline(classifier, picture, baseline_of(setting)),
-                self._batch_seconds,
-            )
-        with (
-            memory_for("This map"),
-            closing(self._timed(steps, _kinds(classifier, setting)[0])) as timed,
-        ):
-            for step in timed:
-                snapshot = partial(_signed, step.snapshot, setting, provenance)
-                if step.done == step.total:
-                    final = self._maps.put(key, snapshot())
-                    snapshot = partial(_same, final)
-                yield Step(step.done, step.total, snapshot)
+            survey = self.survey(classifier, picture, setting)
+            return occlusion_steps(survey, question, self._batch_seconds)
+        if isinstance(setting, SuperpixelSetting):
+            patches = self._patch_survey(classifier, picture, setting)
+            return superpixel_steps(patches, question, self._batch_seconds)
+        return gradient_steps(
+            classifier.module,
+            self.inputs(classifier, picture),
+            question,
+            setting,
+            self.baseline(classifier, picture, baseline_of(setting)),
+            self._batch_seconds,
+        )
 
     def forecast(
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
@@ -169,13 +173,13 @@ class Explainer:
             known = int(survey.known.sum())
             passes = survey.grid.count - known
         elif isinstance(setting, SuperpixelSetting):
-            patches = self._patches.get((_identity(classifier), picture.key, setting))
+            patches = self._patches.get((identity(classifier), picture.key, setting))
             known = 0 if patches is None else patches.known
             passes = setting.segments if patches is None else len(patches.scores) - known
         else:
             check_baseline(baseline_of(setting))
             passes, known = gradient_passes(setting), 0
-        seconds = [self._pace.seconds(kind, passes) for kind in _kinds(classifier, setting)]
+        seconds = [self._pace.seconds(kind, passes) for kind in kinds(classifier, setting)]
         return Forecast(passes, next((s for s in seconds if s is not None), None), known)
 
     def unavailable(self, classifier: Classifier, picture: Picture) -> dict[str, str]:
@@ -188,16 +192,18 @@ class Explainer:
             }
             return {name: reason for name, reason in reasons.items() if reason is not None}
 
-        return self._unavailable.get_or_make(_identity(classifier), make)
+        return self._unavailable.get_or_make(identity(classifier), make)
 
     def layers(self, classifier: Classifier, picture: Picture) -> tuple[str, ...]:
         """The layers of a model that Grad-CAM can look at, largest maps first."""
-        return self._layers.get_or_make(
-            _identity(classifier),
-            lambda: grad_cam.layers(
-                memory.prepared(classifier.module).network.layers, self.inputs(classifier, picture)
-            ),
-        )
+
+        def make() -> tuple[str, ...]:
+            inputs = self.inputs(classifier, picture)
+            network = memory.prepared(classifier.module).network
+            with turn:  # it sets hooks
+                return grad_cam.layers(network.layers, inputs)
+
+        return self._layers.get_or_make(identity(classifier), make)
 
     def as_baseline(self, picture: Picture) -> str:
         """The name under which another picture serves as a baseline."""
@@ -224,8 +230,39 @@ class Explainer:
             return classifier.logits(torch.where(chosen, cover, inputs))[0]
 
         covered = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
-        key = (_identity(classifier), picture.key, baseline, covered)
+        key = (identity(classifier), picture.key, baseline, covered)
         return self._logits.get_or_make(key, make)
+
+    def faithfulness(
+        self,
+        classifier: Classifier,
+        picture: Picture,
+        attribution: Attribution,
+        setting: FaithfulnessSetting,
+    ) -> Generator[Stage, None, None]:
+        """How the model's answer follows a map, against controls; a known one takes no pass.
+
+        The score is the probability of the map's target, whatever score the map explains.
+        """
+        values = hashlib.sha256(attribution.values.tobytes()).hexdigest()
+        key = (identity(classifier), picture.key, attribution.target, values, setting)
+        known = self._judgements.get(key)
+        if known is not None:
+            yield known
+            return
+        steps = faithfulness_steps(
+            classifier.module,
+            self.inputs(classifier, picture),
+            Question(attribution.target, kind="probability"),
+            attribution.values,
+            setting,
+            self.baseline(classifier, picture, setting.baseline),
+        )
+        with memory_for("This judgement"), closing(steps):
+            for stage in steps:
+                if stage.found:
+                    self._judgements.put(key, stage)
+                yield stage
 
     def attribution(
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
@@ -239,7 +276,7 @@ class Explainer:
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
     ) -> Attribution | None:
         """A finished map; an occlusion map counts only while its survey is there to be read."""
-        known = self._maps.get((_identity(classifier), picture.key, setting, question))
+        known = self._maps.get((identity(classifier), picture.key, setting, question))
         if known is None or not isinstance(setting, OcclusionSetting):
             return known
         return known if self.survey(classifier, picture, setting).known.all() else None
@@ -274,7 +311,7 @@ class Explainer:
     ) -> SuperpixelSurvey:
         seen = classifier.record.preprocessing.picture(picture.image, picture.region)
         return self._patches.get_or_make(
-            (_identity(classifier), picture.key, setting),
+            (identity(classifier), picture.key, setting),
             lambda: SuperpixelSurvey(
                 classifier.module,
                 self.inputs(classifier, picture),
@@ -284,37 +321,8 @@ class Explainer:
         )
 
 
-def _kinds(classifier: Classifier, setting: Setting) -> list[Hashable]:
-    """What decides how long a pass takes; then, nearest first, what stands in until it is measured.
-
-    A pass takes longer with a larger window: one of half the size would be a bad guess.
-    """
-    model = _identity(classifier)
-    if not isinstance(setting, OcclusionSetting):
-        return [(model, "patches" if isinstance(setting, SuperpixelSetting) else "gradients")]
-    window = setting.window
-    alike = range(math.ceil(window / 1.5), int(window * 1.5) + 1)
-    return [(model, size) for size in sorted(alike, key=lambda size: abs(size - window))]
-
-
 def _same(attribution: Attribution) -> Attribution:
     return attribution
-
-
-def provenance_of(classifier: Classifier, picture: Picture) -> Provenance:
-    """Which model and picture a map belongs to."""
-    return Provenance(
-        classifier.record.name,
-        classifier.weights_sha256,
-        picture.sha256,
-        str(classifier.device),
-        picture.region,
-    )
-
-
-def _identity(classifier: Classifier) -> tuple[str, str, str]:
-    """What tells one loaded model from another."""
-    return classifier.record.name, classifier.weights_sha256, str(classifier.device)
 
 
 def _signed(

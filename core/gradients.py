@@ -9,8 +9,8 @@ batch norms are folded, weights lie in channels_last, and hooks never touch the 
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing
 from functools import partial
 
 from torch import Tensor, nn
@@ -111,7 +111,8 @@ def gradient_steps(
     reference = baseline_like(baseline, inputs)
     network = memory.prepared(module).network
     asked = Asked(
-        network.module, network.layers, inputs.detach(), reference, question, batch_seconds
+        *(network.module, network.layers, inputs.detach(), reference, question, batch_seconds),
+        alone=network.mixes_batch,
     )
     with turn:
         at_input, at_reference = ends(asked)
@@ -195,15 +196,3 @@ def _check_not_zero(asked: Asked, setting: GradientsSetting, values: Tensor) -> 
     if asked.question.kind != "logit":
         hint = "the probability is saturated; choose the logit as the score"
     raise ModelError(f"The gradients are zero everywhere, so there is no map: {hint}.")
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode inside; every submodule's own mode restored after, whatever happens."""
-    training = [child for child in module.modules() if child.training]
-    module.eval()
-    try:
-        yield
-    finally:
-        for child in training:
-            child.training = True

@@ -44,6 +44,7 @@ class IncrementalNetwork:
 
     Attributes:
         fallback: None, or a sentence that says why every change is computed densely.
+        mixes_batch: whether the inputs of a batch depend on each other.
         layers: the copy, its submodules named as the module's; none writes into its input.
     """
 
@@ -53,11 +54,11 @@ class IncrementalNetwork:
         self.layers = inference_copy(module)
         self._graph: fx.GraphModule | None = None
         self._program: Program | None = None
-        self._mixes_batch = any(
+        self.mixes_batch = any(
             isinstance(part, _BatchNorm) and part.running_mean is None
             for part in self.layers.modules()
         )
-        if self._mixes_batch:
+        if self.mixes_batch:
             self.fallback = (
                 "A batch norm without running statistics lets the pictures of a batch depend on "
                 "each other, so every change is computed densely and by itself."
@@ -96,7 +97,7 @@ class IncrementalNetwork:
         return scores.clone()
 
     def _dense(self, batch: Tensor) -> Tensor:
-        if self._mixes_batch:
+        if self.mixes_batch:
             return torch.cat([self.layers(picture) for picture in batch.split(1)])
         batch = batch.contiguous(memory_format=torch.channels_last)
         if self._program is None:

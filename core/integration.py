@@ -11,7 +11,7 @@ are halved, until all pieces together, and each by itself, are near enough.
 
 import itertools
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from functools import partial
 
 import numpy as np
@@ -54,19 +54,9 @@ def even(asked: Asked, steps: int) -> Generator[Progress, None, None]:
 
 def adaptive(asked: Asked) -> Generator[Progress, None, None]:
     """The trapezoidal rule with its points where they are needed; at most `MOST_POINTS`."""
-    known: dict[float, tuple[float, Tensor, float]] = {}
+    known: dict[float, tuple[float, Tensor, float]] = {}  # score, shares and their sum, by place
     points = [i / _FIRST_PIECES for i in range(_FIRST_PIECES + 1)]
     seconds = 0.0
-
-    def values() -> Tensor:
-        line = sorted(known)
-        if len(line) == 1:
-            return known[line[0]][1].double()
-        total = torch.zeros(asked.inputs.shape[1:], dtype=torch.float64)
-        for before, at, after in zip([line[0], *line], line, [*line[1:], line[-1]], strict=False):
-            total += (after - before) / 2 * known[at][1]
-        return total / (line[-1] - line[0])
-
     while True:
         wanted = _ends_first(points)
         while wanted:
@@ -79,22 +69,38 @@ def adaptive(asked: Asked) -> Generator[Progress, None, None]:
             known.update(zip(chunk, zip(scores.tolist(), shares, sums, strict=True), strict=True))
             seconds += time.perf_counter() - started
             if wanted:
-                yield Progress(len(known), MOST_POINTS, values)
+                yield Progress(len(known), MOST_POINTS, partial(_trapezoids, dict(known)))
         line = sorted(known)
         pieces = {
             (a, b): (known[a][2] + known[b][2]) / 2 * (b - a) - (known[b][0] - known[a][0])
             for a, b in itertools.pairwise(line)
         }
         change = abs(known[1.0][0] - known[0.0][0])
+        worst = sorted(pieces, key=lambda piece: -abs(pieces[piece]))
         near = abs(sum(pieces.values())) <= _GAP * change
         near &= sum(map(abs, pieces.values())) <= _PIECES_GAP * change
         room = MOST_POINTS - len(known)
-        if near or not room:
-            yield Progress(len(known), len(known), values)
+        final = near or not room
+        total = len(known) if final else MOST_POINTS
+        yield Progress(len(known), total, partial(_trapezoids, dict(known)))
+        if final:
             return
-        yield Progress(len(known), MOST_POINTS, values)
-        worst = sorted(pieces, key=lambda piece: -abs(pieces[piece]))
-        points = [(a + b) / 2 for a, b in worst[: min(_FIRST_PIECES, room)]]
+        # Not more than it takes: halve the worst, until what is left of the errors is small enough.
+        left = np.cumsum([abs(pieces[piece]) for piece in reversed(worst)])[::-1]
+        goal = _PIECES_GAP / 2 if left[0] > _PIECES_GAP * change else _GAP
+        needed = max(1, int((left > goal * change).sum()))
+        points = [(a + b) / 2 for a, b in worst[: min(needed, _FIRST_PIECES, room)]]
+
+
+def _trapezoids(known: Mapping[float, tuple[float, Tensor, float]]) -> Tensor:
+    """The integral through the points so far, (C, H, W), as if they reached from end to end."""
+    line = sorted(known)
+    if len(line) == 1:
+        return known[line[0]][1].double()
+    total = torch.zeros(known[line[0]][1].shape, dtype=torch.float64)
+    for before, at, after in zip([line[0], *line], line, [*line[1:], line[-1]], strict=False):
+        total += (after - before) / 2 * known[at][1]
+    return total / (line[-1] - line[0])
 
 
 def _shares(asked: Asked, alphas: list[float]) -> tuple[Tensor, Tensor]:

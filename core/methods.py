@@ -19,6 +19,7 @@ from core.settings import (
     SmoothSetting,
     SuperpixelSetting,
 )
+from core.turns import turn
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,11 @@ class Method:
         title: for people.
         setting: what it starts with.
         reading: what a pixel's value means; "{score}" stands for the explained score.
-        adds_up: whether the values are to add up to the change of the score.
     """
 
     title: str
     setting: Setting
     reading: str
-    adds_up: bool = False
 
 
 METHODS: dict[str, Method] = {
@@ -43,7 +42,6 @@ METHODS: dict[str, Method] = {
         "Integrated Gradients",
         IntegratedGradientsSetting("enough"),
         "the pixel's share of what changes {score} on the way from the baseline",
-        adds_up=True,
     ),
     "occlusion": Method(
         "Occlusion",
@@ -84,13 +82,11 @@ METHODS: dict[str, Method] = {
         "GradientShap",
         GradientShapSetting(),
         "the pixel's share of what changes {score}, at random points from the baseline on",
-        adds_up=True,
     ),
     "deep_lift": Method(
         "DeepLift",
         GradientSetting("deep_lift"),
         "the pixel's part in the difference that {score} makes against the baseline",
-        adds_up=True,
     ),
     "guided_backprop": Method(
         "Guided Backprop",
@@ -123,7 +119,7 @@ def with_options(name: str, options: Mapping[str, Any]) -> Setting:
         elif isinstance(setting, SmoothSetting) and option in _changeable(setting.method):
             setting = replace(setting, method=replace(setting.method, **{option: value}))
         else:
-            ours = [key for key, method in METHODS.items() if option in _options(method.setting)]
+            ours = [key for key in METHODS if option in options_of(key)]
             raise SettingError(
                 f"--{option} does not belong to {name}, but to {', '.join(ours)}: leave it out, or "
                 "choose another method."
@@ -131,7 +127,9 @@ def with_options(name: str, options: Mapping[str, Any]) -> Setting:
     return setting
 
 
-def _options(setting: Setting) -> set[str]:
+def options_of(name: str) -> set[str]:
+    """What can be changed of a method, those of the method that it smooths included."""
+    setting = METHODS[name].setting
     inner = _changeable(setting.method) if isinstance(setting, SmoothSetting) else set()
     return _changeable(setting) | inner
 
@@ -153,6 +151,8 @@ def why_not(module: nn.Module, inputs: Tensor, name: str) -> str | None:
         reason = rectifiers.why_no_guided_backprop(network.module)
         if reason is not None:
             return reason
-    if name in ("grad_cam", "guided_grad_cam") and not grad_cam.layers(network.layers, inputs):
-        return grad_cam.WITHOUT_MAPS
+    if name in ("grad_cam", "guided_grad_cam"):
+        with turn:  # it sets hooks
+            names = grad_cam.layers(network.layers, inputs)
+        return None if names else grad_cam.WITHOUT_MAPS
     return None

@@ -225,7 +225,9 @@ class OcclusionSurvey:
         """As many windows as the device computes well at once and has memory for."""
         device = self._inputs.device
         batch = _LARGEST_BATCH[device.type]
-        if device.type == "cpu" and kept.dense_multiply_adds > _HEAVY:
+        if device.type == "cpu" and self.fallback is not None:
+            batch //= 4
+        elif device.type == "cpu" and kept.dense_multiply_adds > _HEAVY:
             batch //= 2
         fitting = free_bytes(device) // (_SCRATCH * max(kept.live_bytes, 1))
         return max(1, min(batch, fitting, self._largest_batch))

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from captum.attr import DeepLift, GuidedBackprop
 from torch import Tensor, fx, nn
@@ -27,9 +28,11 @@ from core.asking import Asked
 from core.differentiable import WinogradLayer
 from core.errors import SettingError
 from core.folding import copied
+from core.scores import Question
 
 _RELU = {F.relu, torch.relu, "relu"}
 _RELU6 = {F.relu6}
+_SLOPES = 64  # points for the mean slope of a probability, a smooth function of the logits
 _RULED = (nn.LeakyReLU, nn.ELU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d)
 _QUOTIENTS = {"truediv", "div"}
 _LINEAR = (
@@ -45,42 +48,47 @@ _LINEAR_NAMES = frozenset(
 )
 
 
-class _Scores(nn.Module):
-    """The asked score as the only output; softmax as a module, for which DeepLift has a rule."""
+class _Head(nn.Module):
+    """A network and one number of its logits."""
 
-    def __init__(self, network: nn.Module, asked: Asked) -> None:
+    def __init__(self, network: nn.Module, number: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.network = network
-        self.question = asked.question
-        self.softmax = nn.Softmax(dim=-1) if asked.question.kind == "probability" else None
+        self.number = number
 
     def forward(self, x: Tensor) -> Tensor:
-        values = self.network(x)
-        if self.softmax is None:
-            return self.question.scores(values)[:, None]
-        values = self.softmax(values)
-        asked = values[:, self.question.target]
-        if self.question.contrast is not None:
-            asked = asked - values[:, self.question.contrast]
-        return asked[:, None]
+        return self.number(self.network(x))[:, None]
 
 
 def deep_lift(asked: Asked) -> Tensor:
     """DeepLift's contributions, (1, C, H, W), which add up to the change of the score.
 
+    A probability depends on all logits at once, and the rescale rule for one number does not fit.
+    Its multipliers for the logits are the mean slopes of the score on the straight line between the
+    two vectors of logits, whose products with the differences add up to its change exactly (Aumann
+    and Shapley's values; the same as the rescale rule where the score depends on one logit).
+
     Raises:
-        SettingError: a layer, or the score, has no rule.
+        SettingError: a layer has no rule.
     """
-    if asked.question.kind == "log_probability":
-        raise SettingError(
-            "DeepLift has no rule for the log probability: choose the logit or the probability."
-        )
     network = _converted(asked.module, "DeepLift", _difference_of_rectifiers)
+    with torch.no_grad():
+        logits = torch.cat([network(picture) for picture in (asked.inputs, asked.reference)])
+    slopes = _mean_slopes(asked.question, logits.double().cpu()).to(logits)
+    head = _Head(network, lambda logits: logits @ slopes)
     return _quietly(
-        lambda: DeepLift(_Scores(network, asked)).attribute(
-            asked.inputs, asked.reference.contiguous(), target=0
-        )
+        lambda: DeepLift(head).attribute(asked.inputs, asked.reference.contiguous(), target=0)
     )
+
+
+def _mean_slopes(question: Question, logits: Tensor) -> Tensor:
+    """Of a score in each logit, float64 (classes,), between the two rows of logits."""
+    nodes, weights = np.polynomial.legendre.leggauss(_SLOPES)
+    at = torch.from_numpy((1 + nodes) / 2)[:, None]
+    line = (logits[1] + at * (logits[0] - logits[1])).requires_grad_()
+    with torch.enable_grad():
+        (slopes,) = torch.autograd.grad(question.scores(line).sum(), line)
+    return torch.from_numpy(weights / 2) @ slopes
 
 
 def guided_backprop(asked: Asked) -> Tensor:
@@ -91,7 +99,9 @@ def guided_backprop(asked: Asked) -> Tensor:
     """
     network = _converted(asked.module, "Guided Backprop", _rectifier_below_a_ceiling)
     return _quietly(
-        lambda: GuidedBackprop(_Scores(network, asked)).attribute(asked.inputs, target=0)
+        lambda: GuidedBackprop(_Head(network, asked.question.scores)).attribute(
+            asked.inputs, target=0
+        )
     )
 
 

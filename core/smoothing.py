@@ -51,4 +51,4 @@ def _combined(kind: SmoothKind, total: Tensor, squares: Tensor, count: int) -> T
         return total / count
     if kind == "smoothgrad_sq":
         return squares / count
-    return squares / count - (total / count) ** 2
+    return (squares / count - (total / count) ** 2).clamp(min=0)  # not below by rounding

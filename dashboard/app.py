@@ -68,7 +68,7 @@ def main() -> None:
     board = Board("main", explainer, scene, question, settings, look, front)
     sentence = escape(_evidence(explainer, scene, methods)).replace(" %", "&nbsp;%")
     evidence.html(f'<p class="wil-evidence">{sentence}</p>')
-    more = draw_tabs(explainer, scene, question, board.maps, methods, look)
+    more, later = draw_tabs(explainer, scene, question, board.maps, methods, look)
     state.check_address((*controls.BOUND, "tab"), controls.titles())
     with notices:
         for sentence in state.notices():
@@ -77,6 +77,8 @@ def main() -> None:
     jobs = [job for each in (board, *more) for job in each.jobs()]
     if live.run_jobs(jobs, (picture.key, model, device, methods, question)):
         st.rerun()  # from what is known now: the sentence of evidence, the tabs
+    if later is not None:
+        later()
 
 
 def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:

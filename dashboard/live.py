@@ -73,8 +73,7 @@ def run_jobs(jobs: Sequence[Job], request: Hashable) -> bool:
 
     def waiting(before: int) -> None:
         tick()
-        people = "1 computation" if before == 1 else f"{before} computations"
-        progress.progress(0.0, f"{people} before yours")
+        progress.progress(0.0, people(before))
 
     with state.line().admitted(waiting):
         order = sorted(jobs, key=_seconds)
@@ -172,6 +171,11 @@ def _sum(costs: Sequence[Forecast]) -> float | None:
 def about(seconds: float) -> str:
     """A forecast in words: it is no better than a second."""
     return f"about {max(1, round(seconds))} s"
+
+
+def people(before: int) -> str:
+    """A place in the queue."""
+    return f"{before} computation{'s' if before > 1 else ''} before yours"
 
 
 def run_download(name: str, title: str) -> None:

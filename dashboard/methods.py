@@ -9,14 +9,13 @@ import streamlit as st
 from core.baselines import BASELINES, PICTURE
 from core.errors import UserError
 from core.explainer import Explainer
-from core.methods import METHODS, with_options
+from core.methods import METHODS, options_of, with_options
 from core.scores import Question
 from core.settings import (
     ENOUGH,
     IntegratedGradientsSetting,
     OcclusionSetting,
     Setting,
-    SmoothSetting,
 )
 from core.study import WINDOWS
 from dashboard import state
@@ -96,14 +95,10 @@ def choose_methods(explainer: Explainer, scene: Scene, question: Question) -> Me
 
 def _setting(name: str, options: dict[str, Any]) -> Setting:
     """A method with those of the options that belong to it."""
-    setting = METHODS[name].setting
-    own = {field for field in vars(setting) if field in options}
-    if isinstance(setting, SmoothSetting):
-        own |= {field for field in vars(setting.method) if field in options}
+    own = options_of(name)
+    if name == "smoothgrad_sq":
         own.discard("steps")  # of every sample: many times the steps of a single map
-    if name in ("saliency", "input_x_gradient", "guided_backprop", "smoothgrad", "vargrad"):
-        own.discard("baseline")
-    return with_options(name, {option: options[option] for option in own})
+    return with_options(name, {key: value for key, value in options.items() if key in own})
 
 
 def _choose_window(prefix: str) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """What lies under the panels: things to try, each in a tab that is drawn only while it is open."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 
 import streamlit as st
@@ -18,17 +18,19 @@ from core.scores import Question
 from core.story import percent
 from dashboard import components, rows, state
 from dashboard.board import Board
+from dashboard.judgement import draw_judgement
 from dashboard.methods import Methods
 from dashboard.panels import Panel, panels_html
 from dashboard.view import Look, Scene, bars_html, input_uri, photo_uri
 
-FLIPS, COVER, CROP, COMPARE, SIZES, BASELINES_TAB, STUDY = TABS = (
+FLIPS, COVER, CROP, COMPARE, SIZES, BASELINES_TAB, TRUST, STUDY = TABS = (
     "What flips it",
     "Cover it yourself",
     "Choose the crop",
     "Compare",
     "Window sizes",
     "Baselines",
+    "How far to trust it",
     "The study",
 )
 _LISTED = 6  # windows named in the flip map's list
@@ -41,8 +43,12 @@ def draw_tabs(
     maps: Mapping[str, Attribution],
     methods: Methods,
     look: Look,
-) -> list[Board]:
-    """Draw the open tab from what is known; returns the boards in it, whose maps may be missing."""
+) -> tuple[list[Board], Callable[[], None] | None]:
+    """Draw the open tab from what is known.
+
+    Returns:
+        The boards in it, whose maps may be missing; and what is to be computed after all maps.
+    """
     for name, tab in zip(TABS, st.tabs(TABS, key="tab", bind="query-params"), strict=True):
         if not tab.open:
             continue
@@ -56,12 +62,14 @@ def draw_tabs(
             elif name == COMPARE:
                 _compare(scene, maps, look)
             elif name == SIZES:
-                return rows.window_sizes(explainer, scene, question, methods, look)
+                return rows.window_sizes(explainer, scene, question, methods, look), None
             elif name == BASELINES_TAB:
-                return rows.compare_baselines(explainer, scene, question, methods, look)
+                return rows.compare_baselines(explainer, scene, question, methods, look), None
+            elif name == TRUST:
+                return [], draw_judgement(explainer, scene, maps)
             else:
-                return rows.reproduce_study(explainer, scene)
-    return []
+                return rows.reproduce_study(explainer, scene), None
+    return [], None
 
 
 def _flips(explainer: Explainer, scene: Scene, methods: Methods) -> None:

@@ -406,3 +406,15 @@ def test_the_study_shows_its_six_maps(monkeypatch):
     for name in study.WINDOWS:
         for title in ("Smoothed Integrated Gradients", "Occlusion small 112/112"):
             overlay(page, f"{title} · {name}")
+
+
+def test_how_far_to_trust_a_map():
+    page = open_page(tab="How far to trust it", maps=["Occlusion large"])
+    assert not page.exception
+    text = html(page)
+    assert 'class="wil-badges"' in text
+    assert re.search(r"Deletion</b> [\d.]+, at random [\d.]+", text)
+    charts = page.get("plotly_chart")
+    assert len(charts) == 2
+    said_below = " ".join(element.value.replace("\\", "") for element in page.caption)
+    assert "Covering the strongest blocks first: mean probability" in said_below

@@ -12,7 +12,7 @@ from torch import fx, nn
 from toys import CLASSES, Linear, OneLogit, network, picture, seeded, state, two_pixels
 
 from core.errors import ModelError, SettingError
-from core.gradients import evaluating, gradient_steps, integrated_gradients
+from core.gradients import gradient_steps, integrated_gradients
 from core.scores import SCORE_KINDS, Question
 from core.settings import GradientSetting, IntegratedGradientsSetting
 
@@ -301,14 +301,6 @@ def test_the_module_is_as_it_was_between_steps_and_when_they_are_given_up():
     assert state(module) == before
     assert first.snapshot().forward_passes == first.done + 2
     assert list(steps) == []
-
-
-def test_evaluating_restores_each_part():
-    module = Mixed()
-    before = state(module)
-    with evaluating(module):
-        assert not any(part.training for part in module.modules())
-    assert state(module) == before
 
 
 def test_gradients_inside_no_grad():

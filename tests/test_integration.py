@@ -139,7 +139,7 @@ def test_no_change_of_the_score_ends_at_the_cap():
     found = integrated_gradients(module, inputs, target=0, steps="enough")
     assert found.forward_passes - 2 == MOST_POINTS
     shares = 0.7 + 0.1 * np.sin(9)
-    np.testing.assert_allclose(found.values, [[shares, -shares]], atol=0.01)
+    np.testing.assert_allclose(found.values, [[shares, -shares]], atol=0.02)
 
 
 def test_baseline_and_picture_the_same():

@@ -20,6 +20,7 @@ from core.files import write
 from core.panel import DPI
 from core.settings import IntegratedGradientsSetting, OcclusionSetting, SmoothSetting
 from core.weights import Progress
+from core.work import METHOD_ALIASES
 
 ROOT = Path(__file__).resolve().parent.parent
 SWAN = ROOT / "sample_images" / "swan.jpg"
@@ -164,7 +165,7 @@ def test_explain_by_other_methods(run, tmp_path, method, options, name):
     files = sorted(path.name for path in tmp_path.iterdir())
     assert files == [f"{array.stem}.{kind}" for kind in ("json", "npz", "png")]
     record = record_in(tmp_path, array.stem)
-    assert record["method"] == commands.METHOD_ALIASES.get(method, method)
+    assert record["method"] == METHOD_ALIASES.get(method, method)
     values = np.load(array)["values"]
     assert values.shape == (224, 224)
     assert np.abs(values).max() > 0
@@ -262,10 +263,6 @@ def test_captum_gives_the_same_map_and_no_scores(run, tmp_path):
         (["--method", "smoothgrad_sq", "--steps", "enough"], "needs the same steps"),
         (["--method", "vargrad", "--samples", 1], "choose between 2 and 200"),
         (["--method", "grad_cam", "--layer", "layer9"], 'There is no layer "layer9" with a map'),
-        (
-            ["--method", "deep_lift", "--score", "log_probability"],
-            "DeepLift has no rule for the log probability",
-        ),
         ([*QUICK, "--target", "mute swan"], "nearest: black swan, goose"),
         ([*QUICK, "--target", "1000"], 'no class "1000"'),
         ([*QUICK, "--contrast", "king penguin"], "same class"),
@@ -387,3 +384,27 @@ def test_a_wrong_call_gets_the_parsers_own_message(arguments, capsys):
         main(arguments)
     assert left.value.code == 2
     assert "usage: python -m core" in capsys.readouterr().err
+
+
+def test_trust_writes_curves_and_says_them(run, tmp_path):
+    code, lines, err = run(
+        *("trust", SWAN, "--method", "saliency", "--points", "3", "--repeats", "2"),
+        *("--block", "56", "--reveal", "black", "--out", tmp_path),
+    )
+    assert (code, err) == (0, "")
+    assert lines[0].startswith("Covering the strongest blocks first: mean probability ")
+    assert lines[1].startswith("Revealing the strongest blocks first: mean probability ")
+    found = record_in(tmp_path, "swan_saliency_trust")["trust"]
+    assert found["settings"] == {
+        "block": 56, "points": 3, "repeats": 2, "seed": 0, "baseline": "black",
+    }  # fmt: skip
+    assert found["curves"]["deletion"]["scores"][0] == pytest.approx(0.528, abs=0.002)
+    assert found["curves"]["insertion"]["scores"][-1] == pytest.approx(0.528, abs=0.002)
+    with Image.open(tmp_path / "swan_saliency_trust.png") as picture:
+        assert picture.width > 1000
+
+
+def test_trust_refuses_bad_settings(run, tmp_path):
+    code, _, err = run("trust", SWAN, "--method", "ig", "--points", "1", "--out", tmp_path)
+    assert code == 2
+    assert err.strip() == "Points: 1; choose between 3 and 1000."

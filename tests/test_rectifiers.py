@@ -214,35 +214,26 @@ def test_overlapping_pooling_reports_its_gap():
     assert abs(found.gap) > 0.01 * abs(found.change)
 
 
-class Balanced(nn.Module):
-    """Logits whose changes cancel each other: nothing is lost in softmax's normalised rule."""
-
-    def __init__(self):
-        super().__init__()
-        self.body = layers(nn.ReLU, again, nn.ReLU, lambda: head(4))()
-
-    def forward(self, x):
-        logits = self.body(x)
-        return logits - logits.mean(1, keepdim=True)
-
-
+@pytest.mark.parametrize("kind", ["probability", "log_probability"])
 @pytest.mark.parametrize("contrast", [None, 0])
-def test_deep_lift_of_the_probability(contrast):
-    question = Question(1, contrast, "probability")
-    found = explained(seeded(Balanced), picture(9, 9), DEEP_LIFT, question)
-    assert found.gap == pytest.approx(0, abs=1e-5)
-    assert abs(found.change) > 1e-3
-    # Else the contributions are off by the mean over the classes, and the map says by how much.
-    found = explained(built("relu"), picture(9, 9), DEEP_LIFT, question)
-    assert found.gap == pytest.approx(found.values.sum(dtype=float) - found.change)
+@pytest.mark.parametrize("name", ["relu", "relu before pooling"])
+def test_deep_lift_of_probabilities_adds_up(name, contrast, kind):
+    question = Question(1, contrast, kind)
+    module, inputs, baseline = built(name), picture(12, 12), picture(12, 12, 5)
+    found = explained(module, inputs, DEEP_LIFT, question, baseline)
+    wanted = change(module, inputs, baseline, question)
+    assert abs(wanted) > 1e-3
+    assert float(found.values.sum(dtype=float)) == pytest.approx(wanted, rel=1e-4)
 
 
-def test_deep_lift_of_the_log_probability_is_refused():
-    with pytest.raises(SettingError) as refused:
-        explained(built("relu"), picture(), DEEP_LIFT, Question(1, None, "log_probability"))
-    assert str(refused.value) == (
-        "DeepLift has no rule for the log probability: choose the logit or the probability."
-    )
+def test_deep_lift_of_a_probability_known_by_hand():
+    # Two logits that differ by x + y: the sigmoid rescales both pixels' contributions alike.
+    module = OneLogit(lambda x, y: torch.relu(x) + torch.relu(y))
+    found = explained(
+        module, two_pixels(2.0, 1.0), DEEP_LIFT, Question(0, None, "probability")
+    ).values
+    each = (1 / (1 + np.exp(-3.0)) - 0.5) / 3
+    np.testing.assert_allclose(found, [[2 * each, each]], atol=1e-6)
 
 
 @pytest.mark.parametrize(

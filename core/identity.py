@@ -1,0 +1,38 @@
+"""What tells loaded models, the origin of maps, and the costs of passes apart."""
+
+import math
+from collections.abc import Hashable
+
+from core.attribution import Provenance
+from core.models import Classifier
+from core.picture import Picture
+from core.settings import OcclusionSetting, Setting, SuperpixelSetting
+
+
+def identity(classifier: Classifier) -> tuple[str, str, str]:
+    """What tells one loaded model from another."""
+    return classifier.record.name, classifier.weights_sha256, str(classifier.device)
+
+
+def provenance_of(classifier: Classifier, picture: Picture) -> Provenance:
+    """Which model and picture a map belongs to."""
+    return Provenance(
+        classifier.record.name,
+        classifier.weights_sha256,
+        picture.sha256,
+        str(classifier.device),
+        picture.region,
+    )
+
+
+def kinds(classifier: Classifier, setting: Setting) -> list[Hashable]:
+    """What decides how long a pass takes; then, nearest first, what stands in until it is measured.
+
+    A pass takes longer with a larger window: one of half the size would be a bad guess.
+    """
+    model = identity(classifier)
+    if not isinstance(setting, OcclusionSetting):
+        return [(model, "patches" if isinstance(setting, SuperpixelSetting) else "gradients")]
+    window = setting.window
+    alike = range(math.ceil(window / 1.5), int(window * 1.5) + 1)
+    return [(model, size) for size in sorted(alike, key=lambda size: abs(size - window))]
