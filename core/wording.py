@@ -54,7 +54,7 @@ def completeness(attribution: Attribution, unit: str, factor: float = 1.0) -> st
     change, gap = attribution.change, attribution.gap
     if change is None or gap is None:
         return ""
-    off = f" (off by {abs(gap / change):.1%})" if change else ""
+    off = f" (off by {100 * abs(gap / change):.1f} %)" if change else ""
     reached = number(factor * (change + gap))
     return f"adds up to {reached} of {number(factor * change)} {unit}{off}"
 

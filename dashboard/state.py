@@ -98,7 +98,7 @@ def notices() -> list[str]:
 
 def plain(text: str) -> str:
     """Text for an element that reads Markdown: what a person or an address wrote stays text."""
-    return re.sub(r"([^\w\s,;?])", r"\\\1", text)
+    return re.sub(r"([!-+\--/:<-@\[-`{-~])", r"\\\1", text)
 
 
 def _notice(sentence: str) -> None:

@@ -138,7 +138,7 @@ def test_caption_of_gradients_and_of_captum():
 def test_caption_says_what_the_values_add_up_to():
     found = replace(gradient_map(np.full((2, 2), 1.5)), change=8.0)
     made = caption(found, NAMES, Display())[1]
-    assert " · adds up to 6.00 of 8.00 nats (off by 25.0%) · " in made
+    assert " · adds up to 6.00 of 8.00 nats (off by 25.0 %) · " in made
 
 
 @pytest.mark.parametrize(

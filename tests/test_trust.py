@@ -42,7 +42,7 @@ def test_sentences_say_number_controls_and_verdict(found):
 
 def test_completeness_is_said_where_it_is_promised(found):
     assert sentences(attribution(2.5), found)[-1] == (
-        "The map adds up to 2.00 of 2.50 logits (off by 20.0%)."
+        "The map adds up to 2.00 of 2.50 logits (off by 20.0 %)."
     )
 
 

@@ -71,8 +71,8 @@ def test_baselines(found, words):
 def test_completeness():
     assert completeness(made("saliency", None, 3.0), "logits") == ""
     found = made("deep_lift", 8.0, 6.0)
-    assert completeness(found, "logits") == "adds up to 6.00 of 8.00 logits (off by 25.0%)"
-    assert completeness(found, "%", 100) == "adds up to 600.0 of 800.0 % (off by 25.0%)"
+    assert completeness(found, "logits") == "adds up to 6.00 of 8.00 logits (off by 25.0 %)"
+    assert completeness(found, "%", 100) == "adds up to 600.0 of 800.0 % (off by 25.0 %)"
     found = made("deep_lift", -8.0, -6.0)
-    assert completeness(found, "logits") == "adds up to −6.00 of −8.00 logits (off by 25.0%)"
+    assert completeness(found, "logits") == "adds up to −6.00 of −8.00 logits (off by 25.0 %)"
     assert completeness(made("deep_lift", 0.0, 0.5), "logits") == "adds up to 0.50 of 0 logits"
