@@ -19,6 +19,7 @@ DOES = {
     "insertion": "Revealing the strongest blocks first",
 }
 BETTER = {"deletion": "lower is better", "insertion": "higher is better"}
+_NEAR = 0.05
 _MAP, _CENTRE, _RANDOM = "#1f5fbf", "#b3541e", "#6b7785"
 
 
@@ -36,6 +37,13 @@ def sentences(attribution: Attribution, found: Sequence[Faithfulness]) -> list[s
     if words:
         lines.append(f"The map {words}.")
     return lines
+
+
+def adds_up(attribution: Attribution) -> bool | None:
+    """Whether the values add up to within 5 % of what they should; None if nothing is promised."""
+    if attribution.change is None or attribution.gap is None:
+        return None
+    return abs(attribution.gap) <= _NEAR * abs(attribution.change)
 
 
 def record(

@@ -1,5 +1,6 @@
 """How far to trust a map: numbers beside the picture, with what a guess would reach."""
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
@@ -7,6 +8,7 @@ from html import escape
 
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.attribution import Attribution
 from core.baselines import BASELINES
@@ -14,10 +16,11 @@ from core.errors import UserError
 from core.explainer import Explainer
 from core.faithfulness import Faithfulness, FaithfulnessSetting
 from core.story import number
-from core.trust import BETTER, DOES, sentences
+from core.trust import BETTER, DOES, adds_up, sentences
 from dashboard import live, state
 from dashboard.view import Scene, meter
 
+_log = logging.getLogger(__name__)
 _MAP, _CENTRE, _RANDOM = "#3b7ddd", "#b3541e", "#8b95a3"
 
 
@@ -52,7 +55,7 @@ def _judge(
     scene: Scene,
     attribution: Attribution,
     setting: FaithfulnessSetting,
-    place: "st.delta_generator.DeltaGenerator",
+    place: DeltaGenerator,
 ) -> None:
     bar = place.empty()
 
@@ -73,7 +76,12 @@ def _judge(
                     words = f"{stage.done:,} of {stage.total:,} passes"
                     bar.progress(stage.done / stage.total, words)
     except UserError as error:
+        _log.info("no judgement", exc_info=error)
         bar.error(state.plain(str(error)))
+        return
+    except Exception:  # noqa: BLE001 - no traceback reaches the page
+        _log.exception("no judgement")
+        bar.error("Something went wrong with this judgement; the log has the details.")
         return
     bar.empty()
     with place:
@@ -95,9 +103,9 @@ def _badges(attribution: Attribution, judged: tuple[Faithfulness, ...]) -> str:
         )
         for each in judged
     ]
-    sum_ = meter(attribution)
-    if sum_ is not None:
-        badges.append(("Completeness", sum_.words, "", abs(1 - sum_.share) < 0.05))
+    complete, shown = adds_up(attribution), meter(attribution)
+    if complete is not None and shown is not None:
+        badges.append(("Completeness", shown.words, "", complete))
     cells = "".join(
         f'<span class="{"good" if good else "bad"}"><b>{"✓" if good else "✗"} {escape(name)}</b> '
         f"{escape(numbers)}{': ' if words else ''}{escape(words)}</span>"

@@ -8,7 +8,7 @@ import pytest
 from core.attribution import Attribution
 from core.faithfulness import Curve, Faithfulness, FaithfulnessSetting
 from core.scores import Question
-from core.trust import drawing, record, sentences
+from core.trust import adds_up, drawing, record, sentences
 
 
 @pytest.fixture
@@ -44,6 +44,13 @@ def test_completeness_is_said_where_it_is_promised(found):
     assert sentences(attribution(2.5), found)[-1] == (
         "The map adds up to 2.00 of 2.50 logits (off by 20.0 %)."
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"), [(None, None), (2.0, True), (2.08, True), (2.5, False), (0.5, False)]
+)
+def test_adding_up_within_five_percent(change, expected):
+    assert adds_up(attribution(change)) is expected
 
 
 def test_the_record_is_json_and_holds_every_curve(found):
