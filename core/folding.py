@@ -7,6 +7,8 @@ that follows a convolution is part of it.
 
 import copy
 import operator
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -34,6 +36,36 @@ def inference_copy(module: nn.Module) -> nn.Module:
     return _channels_last(twin)
 
 
+_tracing = threading.Lock()
+
+
+class _Tracer(fx.Tracer):
+    """While torch.fx traces, it replaces `nn.Module.__call__` in the whole process.
+
+    What other threads compute meanwhile with modules of their own passes through.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def call_module(
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+
 def _channels_last(module: nn.Module) -> nn.Module:
     return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -45,7 +77,8 @@ def folded_graph(twin: nn.Module) -> fx.GraphModule:
         Exception: of any type, where torch.fx cannot follow the module, most often because its
             control flow depends on the values it computes.
     """
-    traced = fx.GraphModule(twin, fx.Tracer().trace(twin))
+    with _tracing:
+        traced = fx.GraphModule(twin, _Tracer().trace(twin))
     _make_functional(traced)
     _fold_constants(traced)
     _use_modules(traced)

@@ -3,8 +3,13 @@
 import threading
 
 import pytest
+from hypothesis import settings
 
 from tests.browser import chromium  # noqa: F401 - the fixture "browser", one for all files
+
+# The same examples everywhere: what fails on one machine can be repeated on another.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

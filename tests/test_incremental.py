@@ -8,8 +8,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from torch import Tensor, nn
 from torch.nn import functional as F
+from toys import network
 
 from core.errors import SettingError
+from core.folding import folded_graph, inference_copy
 from core.incremental import IncrementalNetwork
 from core.torchvision_compat import torchvision
 
@@ -410,3 +412,26 @@ def test_multiply_adds_by_hand() -> None:
     # One pixel in the middle reaches 3 x 3, then 5 x 5 outputs; in the corner 2 x 2, then 3 x 3.
     assert kept.multiply_adds(1, 1, [10], [10]) == 9 * 27 * 4 + 25 * 36 * 2 + 10
     assert kept.multiply_adds(1, 1, [0], [19]) == 4 * 27 * 4 + 9 * 36 * 2 + 10
+
+
+class Interrupted(nn.Module):
+    """While it is traced, another thread works."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 3)
+        self.work = work
+
+    def forward(self, x: Tensor) -> Tensor:
+        thread = threading.Thread(target=self.work)
+        thread.start()
+        thread.join()
+        return self.layer(x).mean((2, 3))
+
+
+def test_other_threads_compute_while_a_network_is_traced() -> None:
+    other, inputs = network("residual"), torch.rand(1, 3, 12, 12)
+    found: list[Tensor] = []
+    folded_graph(inference_copy(Interrupted(lambda: found.append(other(inputs)))))
+    assert len(found) == 1
+    torch.testing.assert_close(found[0], other(inputs))
