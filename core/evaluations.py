@@ -3,7 +3,6 @@
 import argparse
 import csv
 import io
-import time
 
 from PIL import Image
 
@@ -13,9 +12,13 @@ from core.console import print_table, progress_line
 from core.explainer import Explainer
 from core.faithfulness import FaithfulnessSetting
 from core.files import npz, png, write
+from core.judgement import Case
+from core.judging import Judge
 from core.scores import Question
 from core.settings import method_name, short
 from core.story import percent
+from core.trust_drawing import drawing
+from core.wording import method_title
 from core.work import (
     answer,
     as_json,
@@ -64,10 +67,10 @@ def reproduce(arguments: argparse.Namespace) -> int:
 
 
 def judge(arguments: argparse.Namespace) -> int:
-    """Make a map and say how far to trust it: curves with controls, as JSON and as a picture."""
+    """Make a map and say how far to trust it, as JSON and as a picture."""
     explainer = Explainer()
     setting = setting_of(arguments, explainer)
-    curves = FaithfulnessSetting(
+    how = FaithfulnessSetting(
         block=arguments.block,
         points=arguments.points,
         repeats=arguments.repeats,
@@ -77,24 +80,25 @@ def judge(arguments: argparse.Namespace) -> int:
     work = begin(arguments, explainer)
     question = question_of(arguments, work)
     attribution = by_explainer(work, setting, question)
-    started = time.perf_counter()
+    case = Case(work.classifier, work.picture, setting, attribution)
     with progress_line() as show:
-        stages = explainer.faithfulness(work.classifier, work.picture, attribution, curves)
-        for stage in stages:
-            show(f"{stage.done:,} of {stage.total:,} passes")
-    seconds = time.perf_counter() - started
-    found = stage.found
+        for step in Judge(explainer).steps(case, how):
+            show(f"{step.done:,} of {step.total:,} passes")
+    judgement = step.snapshot()
     record = record_of(arguments.image.name, attribution, work, list(work.picture.notes))
-    record["trust"] = trust.record(attribution, found, curves) | {"seconds": round(seconds, 1)}
+    record["trust"] = trust.record(judgement)
     name = f"{arguments.image.stem}_{arguments.method}_{short(setting)}".rstrip("_") + "_trust"
     written = write(
         arguments.out,
         {
             f"{name}.json": as_json(record),
-            f"{name}.png": png(trust.drawing(found, f"{answer(work)}. {name}")),
+            f"{name}.png": png(drawing(judgement, f"{answer(work)}. {method_title(attribution)}")),
         },
     )
-    for line in trust.sentences(attribution, found):
-        print(line)
+    for badge in trust.badges(judgement):
+        mark = {True: "+", False: "-", None: "~"}[badge.good]
+        print(f"{mark} {badge.words} ({badge.figure})")
+    for lines in trust.sentences(judgement).values():
+        print(*lines, sep="\n")
     print("Wrote", ", ".join(map(str, written)))
     return 0

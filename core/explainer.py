@@ -19,7 +19,6 @@ from core import grad_cam, methods, models
 from core.attribution import Attribution, Provenance, Step
 from core.baselines import PICTURE, baseline_tensor, check_baseline
 from core.cache import BoundedCache
-from core.faithfulness import FaithfulnessSetting, Stage, faithfulness_steps
 from core.forecast import Forecast, gradient_passes
 from core.free_memory import memory_for
 from core.gradients import gradient_steps
@@ -51,14 +50,13 @@ class Explainer:
             batch_seconds: what a batch of work may take, within which it cannot be stopped; None
                 for what is fastest on the whole.
         """
-        self._batch_seconds = batch_seconds
+        self.batch_seconds = batch_seconds
         self._classifiers: BoundedCache[Classifier] = BoundedCache(3)
         self._inputs: BoundedCache[Tensor] = BoundedCache(32)
         self._logits: BoundedCache[Tensor] = BoundedCache(256)
         self._surveys: BoundedCache[OcclusionSurvey] = BoundedCache(12)  # each holds its scores
         self._patches: BoundedCache[SuperpixelSurvey] = BoundedCache(12)
         self._others: BoundedCache[Picture] = BoundedCache(8)
-        self._judgements: BoundedCache[Stage] = BoundedCache(64)
         self._pace = Pace()
         self._unavailable: BoundedCache[dict[str, str]] = BoundedCache(16)
         self._layers: BoundedCache[tuple[str, ...]] = BoundedCache(16)
@@ -145,17 +143,17 @@ class Explainer:
         """The steps of a map that is not known."""
         if isinstance(setting, OcclusionSetting):
             survey = self.survey(classifier, picture, setting)
-            return occlusion_steps(survey, question, self._batch_seconds)
+            return occlusion_steps(survey, question, self.batch_seconds)
         if isinstance(setting, SuperpixelSetting):
             patches = self._patch_survey(classifier, picture, setting)
-            return superpixel_steps(patches, question, self._batch_seconds)
+            return superpixel_steps(patches, question, self.batch_seconds)
         return gradient_steps(
             classifier.module,
             self.inputs(classifier, picture),
             question,
             setting,
             self.baseline(classifier, picture, baseline_of(setting)),
-            self._batch_seconds,
+            self.batch_seconds,
         )
 
     def forecast(
@@ -232,37 +230,6 @@ class Explainer:
         covered = hashlib.sha256(np.packbits(mask).tobytes()).hexdigest()
         key = (identity(classifier), picture.key, baseline, covered)
         return self._logits.get_or_make(key, make)
-
-    def faithfulness(
-        self,
-        classifier: Classifier,
-        picture: Picture,
-        attribution: Attribution,
-        setting: FaithfulnessSetting,
-    ) -> Generator[Stage, None, None]:
-        """How the model's answer follows a map, against controls; a known one takes no pass.
-
-        The score is the probability of the map's target, whatever score the map explains.
-        """
-        values = hashlib.sha256(attribution.values.tobytes()).hexdigest()
-        key = (identity(classifier), picture.key, attribution.target, values, setting)
-        known = self._judgements.get(key)
-        if known is not None:
-            yield known
-            return
-        steps = faithfulness_steps(
-            classifier.module,
-            self.inputs(classifier, picture),
-            Question(attribution.target, kind="probability"),
-            attribution.values,
-            setting,
-            self.baseline(classifier, picture, setting.baseline),
-        )
-        with memory_for("This judgement"), closing(steps):
-            for stage in steps:
-                if stage.found:
-                    self._judgements.put(key, stage)
-                yield stage
 
     def attribution(
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question

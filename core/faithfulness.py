@@ -7,26 +7,21 @@ picture falls apart when it is covered: so random orders and the order of a plai
 strongest in the middle go the same way.
 """
 
-import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
-import torch
-from scipy.stats import rankdata
 from torch import Tensor, nn
 
-from core.checks import baseline_like, check_inputs, finite
+from core.checks import check_inputs
+from core.covering import covered_scores
 from core.errors import SettingError
-from core.memory import memory
 from core.scores import Question
-from core.turns import turn
 
 Direction = Literal["deletion", "insertion"]
 DIRECTIONS: tuple[Direction, ...] = ("deletion", "insertion")
 
-_BATCH = {"cpu": 8, "cuda": 64, "mps": 16}
 _CLEAR = 2.0  # standard deviations of the random orders: nearer than that may be chance
 
 
@@ -81,6 +76,10 @@ class Curve:
         return float(np.trapezoid(self.scores, self.shares))
 
 
+Curves = dict[Direction, tuple[Curve, ...]]
+"""For each direction one curve for each order."""
+
+
 @dataclass(frozen=True)
 class Faithfulness:
     """A map's curve beside its controls.
@@ -115,6 +114,11 @@ class Faithfulness:
         return self.advantage > _CLEAR * self.random_area[1]
 
     @property
+    def beats_centre(self) -> bool:
+        """Whether the map does better than pointing at the middle."""
+        return self._better(self.centre.area) > 0
+
+    @property
     def advantage(self) -> float:
         """How much better than the random orders' mean the map does, in units of the score."""
         return self._better(self.random_area[0])
@@ -124,7 +128,7 @@ class Faithfulness:
         """The comparison in words."""
         if not self.better:
             return "no better than guessing at random"
-        if self._better(self.centre.area) <= 0:
+        if not self.beats_centre:
             return "better than random, but no better than pointing at the middle"
         return "better than random and than pointing at the middle"
 
@@ -133,112 +137,92 @@ class Faithfulness:
         return sign * (self.curve.area - area)
 
 
-class Stage(NamedTuple):
-    """A point on the way.
-
-    Attributes:
-        done, total: forward passes.
-        found: deletion and insertion, once all are done.
-    """
-
-    done: int
-    total: int
-    found: tuple[Faithfulness, ...] = ()
+def order_of(values: np.ndarray, setting: FaithfulnessSetting) -> np.ndarray:
+    """The blocks of a map (H, W), the strongest first: int (blocks,)."""
+    return np.argsort(-_means(values, _blocks(values.shape, setting.block)), kind="stable")
 
 
-def faithfulness_steps(
+def control_orders(size: tuple[int, int], setting: FaithfulnessSetting) -> list[np.ndarray]:
+    """What an input (H, W) is compared with: from the middle outwards, then the random orders."""
+    blocks = _blocks(size, setting.block)
+    generator = np.random.default_rng(setting.seed)
+    count = int(blocks.max()) + 1
+    randoms = (generator.permutation(count) for _ in range(setting.repeats))
+    return [np.argsort(_distances(blocks), kind="stable"), *randoms]
+
+
+def curve_steps(
     module: nn.Module,
     inputs: Tensor,
     question: Question,
-    values: np.ndarray,
+    orders: Sequence[np.ndarray],
     setting: FaithfulnessSetting,
     baseline: float | Tensor = 0.0,
-) -> Generator[Stage, None, None]:
-    """Draw both curves of a map and of its controls, yielding after each batch.
+    batch_seconds: float | None = None,
+) -> Generator[int, None, Curves]:
+    """Draw the curves of some orders, yielding after each batch how many passes it took.
 
     Args:
         module: float32 (N, C, H, W) -> logits (N, classes). Left as it was.
         inputs: float32 (1, C, H, W).
         question: whose score is drawn.
-        values: the map, (H, W).
-        setting: blocks, points and controls; its ``baseline`` is only the name of the one given.
+        orders: of the blocks, as `order_of` and `control_orders` give them.
+        setting: blocks and points; its ``baseline`` is only the name of the one given.
         baseline: what covered pixels become, a number or a tensor of the input's shape.
+        batch_seconds: what a batch may take, for those who want to stop soon.
+
+    Returns:
+        For each direction one curve for each order.
 
     Raises:
-        SettingError: map and input differ in size, or a class is out of range.
+        SettingError: a class is out of range, or an order is of an input of another size.
         ModelError: the scores are not finite.
     """
     check_inputs(inputs)
-    if values.shape != tuple(inputs.shape[2:]):
-        raise SettingError(
-            f"The map has the shape {values.shape}, the input {tuple(inputs.shape[2:])}: give the "
-            "map of this input."
-        )
-    covered = baseline_like(baseline, inputs)
-    network = memory.prepared(module).network
-    blocks = _blocks(values.shape, setting.block)
-    generator = np.random.default_rng(setting.seed)
+    blocks = _blocks(tuple(inputs.shape[2:]), setting.block)
     count = int(blocks.max()) + 1
-    orders = [
-        np.argsort(-_means(values, blocks), kind="stable"),
-        np.argsort(_distances(blocks), kind="stable"),
-        *(generator.permutation(count) for _ in range(setting.repeats)),
-    ]
-    kept = np.unique(np.linspace(0, count, min(setting.points, count + 1)).round().astype(int))
-    total, done = len(DIRECTIONS) * len(orders) * len(kept), 0
-    found = []
+    kept = _kept(count, setting)
+    if any(len(order) != count for order in orders):
+        raise SettingError(
+            f"An order has not the {count} blocks of this input: give the map of this input."
+        )
+    found: Curves = {}
     for direction in DIRECTIONS:
         curves = []
         for order in orders:
             place = np.empty(count, int)
             place[order] = np.arange(count)
-            scores: list[float] = []
-            for begin in range(0, len(kept), _BATCH[inputs.device.type]):
-                counts = kept[begin : begin + _BATCH[inputs.device.type]]
-                changed = torch.from_numpy(place[blocks] < counts[:, None, None])[:, None]
-                hidden = (changed if direction == "deletion" else ~changed).to(inputs.device)
-                with turn:
-                    logits = finite(network.dense(torch.where(hidden, covered, inputs)))
-                scores += question.check(logits.shape[1]).scores(logits.double()).tolist()
-                done += len(counts)
-                if done < total:
-                    yield Stage(done, total)
-            curves.append(Curve(kept / count, np.array(scores)))
-        found.append(Faithfulness(direction, curves[0], tuple(curves[2:]), curves[1]))
-    yield Stage(total, total, tuple(found))
+            first = place[blocks] < kept[:, None, None]
+            scores = yield from covered_scores(
+                module,
+                inputs,
+                first if direction == "deletion" else ~first,
+                question,
+                baseline,
+                batch_seconds,
+            )
+            curves.append(Curve(kept / count, scores))
+        found[direction] = tuple(curves)
+    return found
 
 
-def agreement(maps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """How far maps (H, W) agree, as two symmetric matrices (maps, maps).
-
-    Returns:
-        Spearman's rank correlation, -1..1, higher is more alike; and the overlap of the strongest
-        tenth of the pixels, 0..1: shared pixels as a share of a tenth. Unrelated maps share 0.1.
-    """
-
-    ranks = np.array([rankdata(values) for values in maps])
-    with np.errstate(invalid="ignore", divide="ignore"):  # a flat map correlates with nothing
-        correlation = np.nan_to_num(np.corrcoef(ranks))
-    size = math.ceil(ranks.shape[1] / 10)
-    strongest = [set(np.argsort(-each, kind="stable")[:size].tolist()) for each in ranks]
-    overlap = np.array([[len(a & b) / size for b in strongest] for a in strongest])
-    return correlation, overlap
+def curve_passes(size: tuple[int, int], orders: int, setting: FaithfulnessSetting) -> int:
+    """How many passes the curves of so many orders take on an input of a size (H, W)."""
+    count = int(_blocks(size, setting.block).max()) + 1
+    return len(DIRECTIONS) * orders * len(_kept(count, setting))
 
 
-def pointing(values: np.ndarray, marked: np.ndarray) -> tuple[float, float]:
-    """How much of what a map finds lies where a person says the object is.
+def faithfulness(own: Curves, controls: Curves) -> tuple[Faithfulness, ...]:
+    """A map's curves beside their controls, for each direction."""
+    return tuple(
+        Faithfulness(each, own[each][0], controls[each][1:], controls[each][0])
+        for each in DIRECTIONS
+    )
 
-    Args:
-        values: the map, (H, W).
-        marked: bool (H, W), True on the object.
 
-    Returns:
-        The share of the positive values inside, 0..1, and the share of the area inside, which a
-        map that knows nothing reaches.
-    """
-    positive = np.clip(values, 0, None)
-    total = float(positive.sum())
-    return (float(positive[marked].sum()) / total if total else 0.0), float(marked.mean())
+def _kept(count: int, setting: FaithfulnessSetting) -> np.ndarray:
+    """After how many of ``count`` blocks the model is asked, rising."""
+    return np.unique(np.linspace(0, count, min(setting.points, count + 1)).round().astype(int))
 
 
 def _blocks(shape: tuple[int, ...], side: int) -> np.ndarray:

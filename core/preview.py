@@ -5,6 +5,7 @@ most, and only then the rest. On photographs, an eighth of the windows chosen so
 ranks pixels much as the final one does; `benchmarks/preview.py` measures it.
 """
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -33,17 +34,20 @@ def legs(
         them are to be visited and marked in ``known``.
     """
     places = np.indices(shape).reshape(2, -1).T
-    if len(places) <= _FEW:
-        yield from _some(np.flatnonzero(~known))
-        return
-    # Beginning one in from the border: windows on the border speak for one side only.
-    first = np.all([_coarse(length)[places[:, axis]] for axis, length in enumerate(shape)], axis=0)
-    yield from _some(np.flatnonzero(first & ~known))
+    yield from _some(np.flatnonzero(coarse(shape) & ~known))
     enough = int(np.ceil(_ADAPTIVE_SHARE * len(places)))
     size = max(1, round(_LEG_SHARE * len(places)))
     while (missing := enough - int(known.sum())) > 0:
         yield from _some(_most_telling(places, known, answers(), min(size, missing)))
     yield from _some(np.flatnonzero(~known))
+
+
+def coarse(shape: tuple[int, int]) -> np.ndarray:
+    """The windows of the first leg, bool (windows,): an even grid, or all where they are few."""
+    if math.prod(shape) <= _FEW:
+        return np.ones(math.prod(shape), dtype=bool)
+    down, across = (_coarse(length) for length in shape)
+    return (down[:, None] & across).ravel()
 
 
 def interpolate(shape: tuple[int, int], known: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -74,7 +78,10 @@ def interpolate(shape: tuple[int, int], known: np.ndarray, values: np.ndarray) -
 
 
 def _coarse(length: int) -> np.ndarray:
-    """Which of ``length`` rows or columns belong to the first grid, bool (length,)."""
+    """Which of ``length`` rows or columns belong to the first grid, bool (length,).
+
+    Beginning one in from the border: windows on the border speak for one side only.
+    """
     return np.arange(length) % _COARSE == min(1, length - 1)
 
 

@@ -1,0 +1,71 @@
+"""How much maps are alike, and how much of a map lies where a person points."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from scipy.stats import rankdata
+from skimage.metrics import structural_similarity
+
+_TAIL = 99  # percentile of the sizes that becomes 1, so that single pixels do not set the scale
+_TOP = 10  # a tenth
+
+
+class Likeness(NamedTuple):
+    """How much two maps are alike; 1 for equal ones, about 0 for unrelated ones.
+
+    Attributes:
+        spearman: rank correlation, -1..1.
+        ssim: mean structural similarity of the maps, each scaled to -1..1; -1..1. Wang et al.,
+            "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004.
+    """
+
+    spearman: float
+    ssim: float
+
+
+def likeness(first: np.ndarray, second: np.ndarray) -> Likeness:
+    """Compare two maps (H, W) of at least 7 x 7 pixels, whatever their units."""
+    correlation, _ = agreement([first, second])
+    similarity = structural_similarity(_scaled(first), _scaled(second), data_range=2.0)
+    return Likeness(float(correlation[0, 1]), float(similarity))
+
+
+def agreement(maps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """How far maps (H, W) agree, as two symmetric matrices (maps, maps).
+
+    Returns:
+        Spearman's rank correlation, -1..1, higher is more alike; and the overlap of the strongest
+        tenth of the pixels, 0..1: shared pixels as a share of a tenth. Unrelated maps share 0.1.
+    """
+    ranks = np.array([rankdata(values) for values in maps])
+    with np.errstate(invalid="ignore", divide="ignore"):  # a flat map correlates with nothing
+        correlation = np.nan_to_num(np.corrcoef(ranks))
+    size = math.ceil(ranks.shape[1] / _TOP)
+    strongest = [set(np.argsort(-each, kind="stable")[:size].tolist()) for each in ranks]
+    overlap = np.array([[len(a & b) / size for b in strongest] for a in strongest])
+    return correlation, overlap
+
+
+def pointing(values: np.ndarray, marked: np.ndarray) -> tuple[float, float]:
+    """How much of what a map finds lies where a person says the object is.
+
+    Args:
+        values: the map, (H, W).
+        marked: bool (H, W), True on the object.
+
+    Returns:
+        The share of the positive values inside, 0..1, and the share of the area inside, which a
+        map that knows nothing reaches.
+    """
+    positive = np.clip(values, 0, None)
+    total = float(positive.sum())
+    return (float(positive[marked].sum()) / total if total else 0.0), float(marked.mean())
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """The map in units of its largest values, -1..1."""
+    values = values.astype(np.float64)
+    end = np.percentile(np.abs(values), _TAIL) or np.abs(values).max() or 1.0
+    return np.clip(values / end, -1, 1)

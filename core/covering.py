@@ -1,0 +1,60 @@
+"""What a network says of a picture with parts of it covered, in full passes."""
+
+import time
+from collections.abc import Generator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.checks import baseline_like, check_inputs, finite
+from core.memory import memory
+from core.scores import Question
+from core.turns import turn
+
+_LARGEST_BATCH = {"cpu": 8, "cuda": 64, "mps": 16}
+
+
+def covered_scores(
+    module: nn.Module,
+    inputs: Tensor,
+    masks: np.ndarray,
+    question: Question,
+    baseline: float | Tensor = 0.0,
+    batch_seconds: float | None = None,
+) -> Generator[int, None, np.ndarray]:
+    """The score with each of some masks covered, yielding after each batch how many passes it took.
+
+    Args:
+        module: float32 (N, C, H, W) -> logits (N, classes). Left as it was.
+        inputs: float32 (1, C, H, W).
+        masks: bool (n, H, W), True where covered.
+        question: which score.
+        baseline: what covered pixels become, a number or a tensor of the input's shape.
+        batch_seconds: what a batch may take, for those who want to stop soon.
+
+    Returns:
+        float64 (n,).
+
+    Raises:
+        SettingError: input or baseline have another shape, or a class is out of range.
+        ModelError: the scores are not finite.
+    """
+    check_inputs(inputs)
+    covered = baseline_like(baseline, inputs)
+    network = memory.prepared(module).network
+    largest = _LARGEST_BATCH[inputs.device.type]
+    batch = largest if batch_seconds is None else 1
+    hidden = torch.from_numpy(masks)[:, None]
+    scores: list[float] = []
+    while len(scores) < len(masks):
+        started = time.perf_counter()
+        part = hidden[len(scores) : len(scores) + batch].to(inputs.device)
+        with turn:
+            logits = finite(network.dense(torch.where(part, covered, inputs)))
+        scores += question.check(logits.shape[1]).scores(logits.double()).tolist()
+        if batch_seconds is not None:
+            pace = (time.perf_counter() - started) / len(part)
+            batch = max(1, min(int(batch_seconds / pace), largest))
+        yield len(part)
+    return np.array(scores)

@@ -1,0 +1,122 @@
+"""Does what a map says of a region come true when the region is covered?
+
+Infidelity: Yeh, Hsieh, Suggala, Inouye, Ravikumar, "On the (In)fidelity and Sensitivity of
+Explanations", NeurIPS 2019, with squares that are covered (their "square removal");
+`captum.metrics.infidelity` with ``normalize=True`` is the same for the same squares. Squares of
+random sizes and places are covered; what the score loses is compared with the sum of the map in the
+square, up to one common factor, since an occlusion map does not count in shares of the score.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor, nn
+
+from core.covering import covered_scores
+from core.scores import Question
+
+SQUARES = 64
+_SIDES = (0.125, 0.5)  # of the input's shorter side
+
+
+@dataclass(frozen=True, eq=False)
+class Squares:
+    """Covered squares and what they cost.
+
+    Attributes:
+        masks: bool (n, H, W), True where covered.
+        drops: score of the picture minus score with the square covered, float64 (n,).
+    """
+
+    masks: np.ndarray
+    drops: np.ndarray
+
+
+@dataclass(frozen=True)
+class Infidelity:
+    """How far the sums of a map are from the drops of the score.
+
+    Attributes:
+        value: mean squared error with the best common factor, in squared units of the score; 0 or
+            more, lower is better.
+        explained: share of the drops' mean square that the map explains, 0..1, higher is better:
+            1 - ``value`` / mean square.
+        flat: the same for a map that is equal everywhere, so that only a square's size counts.
+    """
+
+    value: float
+    explained: float
+    flat: float
+
+    @property
+    def better(self) -> bool:
+        """Whether the map says more than the size of a square does."""
+        return self.explained > self.flat
+
+    @property
+    def verdict(self) -> str:
+        """The finding in words."""
+        if self.better:
+            return "the map says more than the size of the square alone"
+        return "the size of the square alone says as much"
+
+
+def square_steps(
+    module: nn.Module,
+    inputs: Tensor,
+    question: Question,
+    baseline: float | Tensor = 0.0,
+    seed: int = 0,
+    batch_seconds: float | None = None,
+) -> Generator[int, None, Squares]:
+    """Cover squares of random sizes and places, yielding after each batch how many passes it took.
+
+    Args:
+        module: float32 (N, C, H, W) -> logits (N, classes). Left as it was.
+        inputs: float32 (1, C, H, W).
+        question: whose score is asked.
+        baseline: what covered pixels become, a number or a tensor of the input's shape.
+        seed: of the squares.
+        batch_seconds: what a batch may take, for those who want to stop soon.
+
+    Raises:
+        SettingError: a class is out of range.
+        ModelError: the scores are not finite.
+    """
+    masks = _masks(tuple(inputs.shape[2:]), seed)
+    clean = np.zeros_like(masks[:1])
+    scores = yield from covered_scores(
+        module, inputs, np.concatenate([clean, masks]), question, baseline, batch_seconds
+    )
+    return Squares(masks, scores[0] - scores[1:])
+
+
+def infidelity(values: np.ndarray, squares: Squares) -> Infidelity:
+    """Compare a map (H, W) with what covering squares did."""
+    sums = (squares.masks * values.astype(np.float64)).sum(axis=(1, 2))
+    power = float(np.mean(squares.drops**2))
+    left = _left(sums, squares.drops)
+    flat = _left(squares.masks.mean(axis=(1, 2)), squares.drops)
+    if not power:
+        return Infidelity(left, 0.0, 0.0)
+    return Infidelity(left, 1 - left / power, 1 - flat / power)
+
+
+def _left(sums: np.ndarray, drops: np.ndarray) -> float:
+    """Mean squared error of the drops, given the best multiple of the sums."""
+    power = float(np.mean(sums**2))
+    factor = float(np.mean(sums * drops)) / power if power else 0.0
+    return float(np.mean((factor * sums - drops) ** 2))
+
+
+def _masks(size: tuple[int, ...], seed: int) -> np.ndarray:
+    """Squares of random sizes and places, bool (n, H, W)."""
+    generator = np.random.default_rng(seed)
+    low, high = (max(1, round(share * min(size))) for share in _SIDES)
+    masks = np.zeros((SQUARES, *size), dtype=bool)
+    for mask in masks:
+        side = int(generator.integers(low, high, endpoint=True))
+        top, left = (int(generator.integers(0, length - side, endpoint=True)) for length in size)
+        mask[top : top + side, left : left + side] = True
+    return masks

@@ -1,0 +1,171 @@
+"""How far to trust a map: every measure of it, one after the other, as each is known.
+
+What does not depend on the map (the controls of the curves, the squares that are covered) is shared
+by all maps of a picture, so the second map is judged sooner than the first.
+"""
+
+import copy
+import hashlib
+import time
+from collections.abc import Callable, Generator, Hashable
+from contextlib import closing
+from functools import partial
+from typing import Any, TypeVar
+
+from core.cache import BoundedCache
+from core.explainer import Explainer
+from core.faithfulness import (
+    Curves,
+    FaithfulnessSetting,
+    control_orders,
+    curve_passes,
+    curve_steps,
+    faithfulness,
+    order_of,
+)
+from core.forecast import Forecast
+from core.free_memory import memory_for
+from core.identity import identity
+from core.infidelity import SQUARES, Squares, infidelity, square_steps
+from core.judgement import Case, Judgement, JudgementStep
+from core.pace import Pace
+from core.quick import Asking, quick_map, quick_passes
+from core.randomisation import randomisation_steps, stages_of
+from core.scores import Question
+from core.sensitivity import SAMPLES, sensitivity_steps
+from core.settings import baseline_of
+
+Value = TypeVar("Value")
+Parts = Generator[int, None, None]
+
+
+class Judge:
+    """Judges maps and remembers what it found. Safe to share between threads."""
+
+    def __init__(self, explainer: Explainer) -> None:
+        """Begin with nothing known; models, inputs and baselines are the explainer's."""
+        self._explainer = explainer
+        self._pace = Pace()
+        self._controls: BoundedCache[Curves] = BoundedCache(64)
+        self._squares: BoundedCache[Squares] = BoundedCache(16)  # 3 MB each
+        self._judgements: BoundedCache[Judgement] = BoundedCache(64)
+
+    def known(self, case: Case, how: FaithfulnessSetting) -> Judgement | None:
+        """The judgement, if it was made before."""
+        return self._judgements.get(_key(case, how))
+
+    def forecast(self, case: Case, how: FaithfulnessSetting) -> Forecast:
+        """What a judgement would cost now."""
+        if self.known(case, how) is not None:
+            return Forecast(0, 0.0)
+        passes = self._passes(case, how)
+        return Forecast(passes, self._pace.seconds(identity(case.classifier), passes))
+
+    def steps(self, case: Case, how: FaithfulnessSetting) -> Generator[JudgementStep, None, None]:
+        """Judge a map, yielding after each batch; a known judgement takes a single step.
+
+        The curves show the probability of the map's target, whatever score the map explains. May be
+        closed at any time; what was measured for all maps of the picture is kept.
+
+        Raises:
+            SettingError: there is no such baseline.
+            ModelError: the scores are not finite.
+        """
+        known = self.known(case, how)
+        if known is not None:
+            yield JudgementStep(1, 1, partial(Judgement, **vars(known)))
+            return
+        started, done, total = time.perf_counter(), 0, self._passes(case, how)
+        found: dict[str, Any] = {"attribution": case.attribution, "setting": how}
+        with memory_for("This judgement"), closing(self._measure(case, how, found)) as parts:
+            for passes in parts:
+                done = min(done + passes, total - 1)  # the number of patches is only about right
+                found["seconds"] = time.perf_counter() - started
+                yield JudgementStep(done, total, partial(Judgement, **found))
+        self._pace.note(identity(case.classifier), total, found["seconds"])
+        self._judgements.put(_key(case, how), Judgement(**found))
+        yield JudgementStep(total, total, partial(Judgement, **found))
+
+    def _measure(self, case: Case, how: FaithfulnessSetting, found: dict[str, Any]) -> Parts:
+        """Take every measure in turn and put it into ``found``, yielding passes."""
+        module, pause = case.classifier.module, self._explainer.batch_seconds
+        inputs = self._explainer.inputs(case.classifier, case.picture)
+        values, question = case.attribution.values, case.attribution.question
+        found["curves"] = yield from self._curves(case, how)
+
+        baseline = self._baseline(case, baseline_of(case.setting))
+        squares = yield from _kept(
+            self._squares,
+            _squares_key(case, how),
+            lambda: square_steps(module, inputs, question, baseline, how.seed, pause),
+        )
+        found["infidelity"] = infidelity(values, squares)
+
+        preprocessing = case.classifier.record.preprocessing
+        seen = preprocessing.picture(case.picture.image, case.picture.region)
+        asking = Asking(question, case.setting, baseline, seen, pause)
+        same = copy.deepcopy(module)  # of the module itself all windows may be known
+        reference = yield from quick_map(same, inputs, asking)
+        steps = sensitivity_steps(same, inputs, asking, reference, how.seed)
+        found["sensitivity"] = yield from steps
+        del same  # with what was prepared for it, before the next copies
+        found["randomisation"] = yield from randomisation_steps(
+            module, inputs, asking, reference, how.seed
+        )
+
+    def _curves(self, case: Case, how: FaithfulnessSetting) -> Generator[int, None, Any]:
+        draw = partial(
+            curve_steps,
+            case.classifier.module,
+            self._explainer.inputs(case.classifier, case.picture),
+            Question(case.attribution.target, kind="probability"),
+            setting=how,
+            baseline=self._baseline(case, how.baseline),
+            batch_seconds=self._explainer.batch_seconds,
+        )
+        own = yield from draw(orders=[order_of(case.attribution.values, how)])
+        controls = yield from _kept(
+            self._controls,
+            _controls_key(case, how),
+            lambda: draw(orders=control_orders(case.size, how)),
+        )
+        return faithfulness(own, controls)
+
+    def _baseline(self, case: Case, name: str) -> Any:
+        return self._explainer.baseline(case.classifier, case.picture, name)
+
+    def _passes(self, case: Case, how: FaithfulnessSetting) -> int:
+        """About how many passes a judgement takes, given what is known already."""
+        controls = 0 if self._controls.get(_controls_key(case, how)) else 1 + how.repeats
+        covered = 0 if self._squares.get(_squares_key(case, how)) else SQUARES + 1
+        maps = 1 + SAMPLES + len(stages_of(case.classifier.module))
+        return (
+            curve_passes(case.size, 1 + controls, how)
+            + covered
+            + maps * quick_passes(case.setting, case.size[0])
+        )
+
+
+def _kept(
+    cache: BoundedCache[Value],
+    key: Hashable,
+    make: Callable[[], Generator[int, None, Value]],
+) -> Generator[int, None, Value]:
+    """A value from a cache, or made and put there."""
+    found = cache.get(key)
+    if found is None:
+        found = cache.put(key, (yield from make()))
+    return found
+
+
+def _key(case: Case, how: FaithfulnessSetting) -> Hashable:
+    values = hashlib.sha256(case.attribution.values.tobytes()).hexdigest()
+    return case.scene, case.setting, case.attribution.question, values, how
+
+
+def _controls_key(case: Case, how: FaithfulnessSetting) -> Hashable:
+    return case.scene, case.attribution.target, how
+
+
+def _squares_key(case: Case, how: FaithfulnessSetting) -> Hashable:
+    return case.scene, case.attribution.question, baseline_of(case.setting), how.seed

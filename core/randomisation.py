@@ -1,0 +1,119 @@
+"""Does a map change when the network's weights are random?
+
+Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim, "Sanity Checks for Saliency Maps", NeurIPS 2018.
+The weights are drawn anew from the last layer on towards the first, and the map is made again at
+each stage. One that stays as it was does not show what the network has learnt: it might as well be
+an edge detector.
+"""
+
+import copy
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core.agreement import Likeness, likeness
+from core.quick import Asking, quick_map
+
+SHARES = (0.25, 0.5, 1.0)  # of the layers, after the last one alone
+_ALIKE = 0.5  # mean rank correlation from which a map hardly changes
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """The map of a network that is random from its end up to some layer.
+
+    Attributes:
+        layers: how many layers are random, the last ones.
+        values: the map, float32 (H, W).
+        like: how much it is like the map of the network as it was trained.
+    """
+
+    layers: int
+    values: np.ndarray
+    like: Likeness
+
+
+@dataclass(frozen=True, eq=False)
+class Randomisation:
+    """A map before and after the weights became random.
+
+    Attributes:
+        values: the map of the trained network, float32 (H, W), made as the others were.
+        layers: how many layers the network has.
+        stages: from the last layer to all.
+    """
+
+    values: np.ndarray
+    layers: int
+    stages: tuple[Stage, ...]
+
+    @property
+    def spearman(self) -> float:
+        """Mean rank correlation with the trained network's map, -1..1; nearer 0 is better.
+
+        Over all stages, since smooth maps correlate by chance with any one of them.
+        """
+        return float(np.mean([stage.like.spearman for stage in self.stages]))
+
+    @property
+    def changes(self) -> bool:
+        """Whether the map follows the weights."""
+        return self.spearman < _ALIKE
+
+    @property
+    def verdict(self) -> str:
+        """The finding in words."""
+        if self.changes:
+            return "the map changes with the weights"
+        return "the map hardly changes when the weights are random: it does not show the model"
+
+
+def randomised(module: nn.Module, layers: int, seed: int = 0) -> nn.Module:
+    """A copy of a network whose last layers have random weights.
+
+    Each tensor is drawn from a normal distribution of its own mean and standard deviation, so that
+    the scores neither vanish nor explode. Layers count in the order in which the network registers
+    them, which for the networks of the registry is that of the computation.
+    """
+    changed = copy.deepcopy(module)
+    generator = torch.Generator().manual_seed(seed)
+    found = _layers(changed)
+    for layer in found[len(found) - layers :]:
+        for weights in layer.parameters(recurse=False):
+            drawn = torch.randn(weights.shape, generator=generator).to(weights)
+            with torch.no_grad():
+                weights.copy_(weights.mean() + weights.std(correction=0) * drawn)
+    return changed
+
+
+def stages_of(module: nn.Module) -> tuple[int, ...]:
+    """How many layers are random at each stage, rising."""
+    count = len(_layers(module))
+    return tuple(sorted({1, *(max(1, round(share * count)) for share in SHARES)}))
+
+
+def randomisation_steps(
+    module: nn.Module, inputs: Tensor, asking: Asking, reference: np.ndarray, seed: int = 0
+) -> Generator[int, None, Randomisation]:
+    """Make the map again at each stage, yielding after each batch how many passes it took.
+
+    Args:
+        module: float32 (N, C, H, W) -> logits (N, classes). Left as it was.
+        inputs: float32 (1, C, H, W).
+        asking: question, method and baseline.
+        reference: the quick map of the network as it is, (H, W).
+        seed: of the weights.
+    """
+    stages = []
+    for layers in stages_of(module):
+        values = yield from quick_map(randomised(module, layers, seed), inputs, asking)
+        stages.append(Stage(layers, values, likeness(reference, values)))
+    return Randomisation(reference, len(_layers(module)), tuple(stages))
+
+
+def _layers(module: nn.Module) -> list[nn.Module]:
+    """The layers that have weights of their own."""
+    return [each for each in module.modules() if any(True for _ in each.parameters(recurse=False))]
