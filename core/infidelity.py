@@ -33,7 +33,7 @@ class Squares:
     drops: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Infidelity:
     """How far the sums of a map are from the drops of the score.
 
@@ -43,11 +43,15 @@ class Infidelity:
         explained: share of the drops' mean square that the map explains, 0..1, higher is better:
             1 - ``value`` / mean square.
         flat: the same for a map that is equal everywhere, so that only a square's size counts.
+        expected: what the map says that each square costs, float64 (n,), with that factor.
+        drops: what it does cost, float64 (n,).
     """
 
     value: float
     explained: float
     flat: float
+    expected: np.ndarray
+    drops: np.ndarray
 
     @property
     def better(self) -> bool:
@@ -94,20 +98,20 @@ def square_steps(
 
 def infidelity(values: np.ndarray, squares: Squares) -> Infidelity:
     """Compare a map (H, W) with what covering squares did."""
-    sums = (squares.masks * values.astype(np.float64)).sum(axis=(1, 2))
-    power = float(np.mean(squares.drops**2))
-    left = _left(sums, squares.drops)
-    flat = _left(squares.masks.mean(axis=(1, 2)), squares.drops)
+    drops = squares.drops
+    expected = _fitted((squares.masks * values.astype(np.float64)).sum(axis=(1, 2)), drops)
+    flat = _fitted(squares.masks.mean(axis=(1, 2)), drops)
+    power = float(np.mean(drops**2))
+    left, left_flat = (float(np.mean((each - drops) ** 2)) for each in (expected, flat))
     if not power:
-        return Infidelity(left, 0.0, 0.0)
-    return Infidelity(left, 1 - left / power, 1 - flat / power)
+        return Infidelity(left, 0.0, 0.0, expected, drops)
+    return Infidelity(left, 1 - left / power, 1 - left_flat / power, expected, drops)
 
 
-def _left(sums: np.ndarray, drops: np.ndarray) -> float:
-    """Mean squared error of the drops, given the best multiple of the sums."""
+def _fitted(sums: np.ndarray, drops: np.ndarray) -> np.ndarray:
+    """The multiple of the sums that is nearest to the drops."""
     power = float(np.mean(sums**2))
-    factor = float(np.mean(sums * drops)) / power if power else 0.0
-    return float(np.mean((factor * sums - drops) ** 2))
+    return sums * (float(np.mean(sums * drops)) / power if power else 0.0)
 
 
 def _masks(size: tuple[int, ...], seed: int) -> np.ndarray:

@@ -48,11 +48,13 @@ class Judge:
         self._pace = Pace()
         self._controls: BoundedCache[Curves] = BoundedCache(64)
         self._squares: BoundedCache[Squares] = BoundedCache(16)  # 3 MB each
-        self._judgements: BoundedCache[Judgement] = BoundedCache(64)
+        self._found: BoundedCache[dict[str, Any]] = BoundedCache(64)  # measures, as they come
 
     def known(self, case: Case, how: FaithfulnessSetting) -> Judgement | None:
-        """The judgement, if it was made before."""
-        return self._judgements.get(_key(case, how))
+        """The complete judgement, if it was made before."""
+        found = self._found.get(_key(case, how))
+        judgement = None if found is None else Judgement(**found)
+        return judgement if judgement is not None and judgement.complete else None
 
     def forecast(self, case: Case, how: FaithfulnessSetting) -> Forecast:
         """What a judgement would cost now."""
@@ -71,43 +73,44 @@ class Judge:
             SettingError: there is no such baseline.
             ModelError: the scores are not finite.
         """
-        known = self.known(case, how)
-        if known is not None:
-            yield JudgementStep(1, 1, partial(Judgement, **vars(known)))
-            return
-        started, done, total = time.perf_counter(), 0, self._passes(case, how)
-        found: dict[str, Any] = {"attribution": case.attribution, "setting": how}
+        found = self._found.get_or_make(
+            _key(case, how), lambda: {"attribution": case.attribution, "setting": how}
+        )
+        done, total = 0, max(1, self._passes(case, how))
+        before, started = found.get("seconds", 0.0), time.perf_counter()
         with memory_for("This judgement"), closing(self._measure(case, how, found)) as parts:
             for passes in parts:
                 done = min(done + passes, total - 1)  # the number of patches is only about right
-                found["seconds"] = time.perf_counter() - started
+                found["seconds"] = before + time.perf_counter() - started
                 yield JudgementStep(done, total, partial(Judgement, **found))
-        self._pace.note(identity(case.classifier), total, found["seconds"])
-        self._judgements.put(_key(case, how), Judgement(**found))
+        self._pace.note(identity(case.classifier), done, time.perf_counter() - started)
         yield JudgementStep(total, total, partial(Judgement, **found))
 
     def _measure(self, case: Case, how: FaithfulnessSetting, found: dict[str, Any]) -> Parts:
-        """Take every measure in turn and put it into ``found``, yielding passes."""
+        """Take every measure that is missing and put it into ``found``, yielding passes."""
         module, pause = case.classifier.module, self._explainer.batch_seconds
         inputs = self._explainer.inputs(case.classifier, case.picture)
         values, question = case.attribution.values, case.attribution.question
-        found["curves"] = yield from self._curves(case, how)
-
         baseline = self._baseline(case, baseline_of(case.setting))
-        squares = yield from _kept(
-            self._squares,
-            _squares_key(case, how),
-            lambda: square_steps(module, inputs, question, baseline, how.seed, pause),
-        )
-        found["infidelity"] = infidelity(values, squares)
-
+        if "curves" not in found:
+            found["curves"] = yield from self._curves(case, how)
+        if "infidelity" not in found:
+            squares = yield from _kept(
+                self._squares,
+                _squares_key(case, how),
+                lambda: square_steps(module, inputs, question, baseline, how.seed, pause),
+            )
+            found["infidelity"] = infidelity(values, squares)
+        if "randomisation" in found:
+            return
         preprocessing = case.classifier.record.preprocessing
         seen = preprocessing.picture(case.picture.image, case.picture.region)
         asking = Asking(question, case.setting, baseline, seen, pause)
         same = copy.deepcopy(module)  # of the module itself all windows may be known
         reference = yield from quick_map(same, inputs, asking)
-        steps = sensitivity_steps(same, inputs, asking, reference, how.seed)
-        found["sensitivity"] = yield from steps
+        if "sensitivity" not in found:
+            steps = sensitivity_steps(same, inputs, asking, reference, how.seed)
+            found["sensitivity"] = yield from steps
         del same  # with what was prepared for it, before the next copies
         found["randomisation"] = yield from randomisation_steps(
             module, inputs, asking, reference, how.seed
@@ -135,15 +138,19 @@ class Judge:
         return self._explainer.baseline(case.classifier, case.picture, name)
 
     def _passes(self, case: Case, how: FaithfulnessSetting) -> int:
-        """About how many passes a judgement takes, given what is known already."""
-        controls = 0 if self._controls.get(_controls_key(case, how)) else 1 + how.repeats
-        covered = 0 if self._squares.get(_squares_key(case, how)) else SQUARES + 1
-        maps = 1 + SAMPLES + len(stages_of(case.classifier.module))
-        return (
-            curve_passes(case.size, 1 + controls, how)
-            + covered
-            + maps * quick_passes(case.setting, case.size[0])
-        )
+        """About how many passes are still to be made."""
+        found = self._found.get(_key(case, how)) or {}
+        passes = maps = 0
+        if "curves" not in found:
+            controls = 0 if self._controls.get(_controls_key(case, how)) else 1 + how.repeats
+            passes += curve_passes(case.size, 1 + controls, how)
+        if "infidelity" not in found and not self._squares.get(_squares_key(case, how)):
+            passes += SQUARES + 1
+        if "randomisation" not in found:
+            maps += 1 + len(stages_of(case.classifier.module))
+        if "sensitivity" not in found:
+            maps += SAMPLES
+        return passes + maps * quick_passes(case.setting, case.size[0])
 
 
 def _kept(

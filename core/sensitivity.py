@@ -21,7 +21,7 @@ SAMPLES = 3
 _STEADY = 0.5  # rank correlation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sensitivity:
     """How a map moves under noise.
 
@@ -30,10 +30,14 @@ class Sensitivity:
             of the noisy pictures; 0 or more, lower is better.
         spearman: rank correlation with the map of the picture as it is, again the worst; -1..1,
             higher is better.
+        values: the map of the picture as it is, float32 (H, W), made as the others were.
+        maps: those of the noisy pictures, likewise.
     """
 
     largest: float
     spearman: float
+    values: np.ndarray
+    maps: tuple[np.ndarray, ...]
 
     @property
     def steady(self) -> bool:
@@ -68,6 +72,8 @@ def sensitivity_steps(
     return Sensitivity(
         max(float(np.linalg.norm(each - reference)) / size for each in maps),
         float(correlation[0, 1:].min()),
+        reference,
+        tuple(maps),
     )
 
 

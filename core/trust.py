@@ -5,7 +5,7 @@ There is no score of all: measures that disagree are shown disagreeing.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from core.attribution import Attribution
 from core.faithfulness import Faithfulness
@@ -16,8 +16,7 @@ from core.sensitivity import RADIUS, Sensitivity
 from core.story import number
 from core.wording import completeness
 
-Measure = Literal["curves", "sums", "weights", "noise"]
-MEASURES: dict[Measure, str] = {
+MEASURES = {
     "curves": "Cover and reveal",
     "sums": "Adding up",
     "weights": "Random weights",
@@ -37,13 +36,13 @@ class Badge:
     """One measure in a few words.
 
     Attributes:
-        measure: which one.
+        measure: which one, a key of `MEASURES`.
         good: whether it speaks for the map; None for yes and no.
         words: the finding.
         figure: its number.
     """
 
-    measure: Measure
+    measure: str
     good: bool | None
     words: str
     figure: str
@@ -73,9 +72,9 @@ def badges(judgement: Judgement) -> list[Badge]:
     return found
 
 
-def sentences(judgement: Judgement) -> dict[Measure, list[str]]:
+def sentences(judgement: Judgement) -> dict[str, list[str]]:
     """What each number says, for a listener in the last row."""
-    found: dict[Measure, list[str]] = {measure: [] for measure in MEASURES}
+    found: dict[str, list[str]] = {measure: [] for measure in MEASURES}
     for each in judgement.curves or ():
         mean, spread = each.random_area
         found["curves"].append(
@@ -105,7 +104,7 @@ def adds_up(attribution: Attribution) -> bool | None:
 def record(judgement: Judgement) -> dict[str, Any]:
     """All numbers and how they were made, as JSON types; of measures that are not there, nothing.
 
-    The randomised networks' maps are left out, being pictures and not numbers.
+    The maps of random weights and noisy pictures are left out.
     """
     found: dict[str, Any] = {
         "settings": asdict(judgement.setting),
@@ -115,7 +114,14 @@ def record(judgement: Judgement) -> dict[str, Any]:
     if judgement.curves is not None:
         found["curves"] = {each.direction: _curve_record(each) for each in judgement.curves}
     if judgement.infidelity is not None:
-        found["infidelity"] = asdict(judgement.infidelity)
+        sums = judgement.infidelity
+        found["infidelity"] = {
+            "value": sums.value,
+            "explained": sums.explained,
+            "explained_by_size": sums.flat,
+            "expected": sums.expected.tolist(),
+            "drops": sums.drops.tolist(),
+        }
     if judgement.randomisation is not None:
         found["randomisation"] = {
             "layers": judgement.randomisation.layers,
@@ -126,7 +132,8 @@ def record(judgement: Judgement) -> dict[str, Any]:
             ],
         }
     if judgement.sensitivity is not None:
-        found["sensitivity"] = asdict(judgement.sensitivity)
+        noise = judgement.sensitivity
+        found["sensitivity"] = {"largest": noise.largest, "spearman": noise.spearman}
     return found
 
 

@@ -111,3 +111,18 @@ def sizes_around(window: int, side: int) -> tuple[int, ...]:
     around = (round(window * 2.0**power) for power in (-1, 1, 2, -2, 3, -3, 4, 5, 6, 7))
     others = [size for size in around if _SMALLEST_OTHER <= size <= side]
     return tuple(sorted([window, *others[:3]]))
+
+
+def neighbours(window: int, stride: int, side: int) -> tuple[tuple[int, int], ...]:
+    """A window and stride among others that are much like it: (window, stride) each, itself first.
+
+    The window a quarter smaller and larger, and the stride half as long again.
+    """
+    smaller, larger = max(1, round(0.75 * window)), min(side, round(1.25 * window))
+    around = (
+        (window, stride),
+        (smaller, min(stride, smaller)),
+        (larger, stride),
+        (window, min(window, round(1.5 * stride))),
+    )
+    return tuple(dict.fromkeys(around))

@@ -7,6 +7,7 @@ it goes, and the page is drawn once more. So a control only has to change a sett
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -26,10 +27,10 @@ from core.samples import Sample
 from core.scores import Question
 from core.settings import OcclusionSetting
 from core.story import expectation, percent, strongest_window
-from dashboard import components, controls, live, state, view
+from dashboard import components, controls, evidence, live, state, view
 from dashboard.board import Board
 from dashboard.methods import Methods, choose_methods
-from dashboard.tabs import draw_tabs
+from dashboard.tabs import TRUST, draw_tabs
 from dashboard.view import Scene
 
 _log = logging.getLogger(__name__)
@@ -61,24 +62,27 @@ def main() -> None:
         methods = choose_methods(explainer, scene, question)
         look = controls.choose_look()
 
-    evidence = _headline(ranking, question, scene, sample)
+    answer = _headline(ranking, question, scene, sample)
     settings = dict(methods.maps)
     windows = (methods.small, methods.large)
     front = [view.photo_panel(scene, windows), view.input_panel(scene, windows)]
-    board = Board("main", explainer, scene, question, settings, look, front)
+    how = evidence.how() if methods.judged else None
+    board = Board("main", explainer, scene, question, settings, look, front, how=how)
     sentence = escape(_evidence(explainer, scene, methods)).replace(" %", "&nbsp;%")
-    evidence.html(f'<p class="wil-evidence">{sentence}</p>')
-    more, later = draw_tabs(explainer, scene, question, board.maps, methods, look)
+    answer.html(f'<p class="wil-evidence">{sentence}</p>')
+    more = draw_tabs(explainer, scene, question, board, methods, look)
     state.check_address((*controls.BOUND, "tab"), controls.titles())
     with notices:
         for sentence in state.notices():
             st.warning(sentence)
     _inspect(explainer, [board, *more], look.whole_photo)
+    components.links(key="links", on_click=partial(evidence.open_evidence, board.settings, TRUST))
     jobs = [job for each in (board, *more) for job in each.jobs()]
-    if live.run_jobs(jobs, (picture.key, model, device, methods, question)):
+    request = (picture.key, model, device, methods, question)
+    if live.run_jobs(jobs, request, "maps"):
         st.rerun()  # from what is known now: the sentence of evidence, the tabs
-    if later is not None:
-        later()
+    if not (jobs and live.stopped(request)):
+        live.run_jobs(list(board.judgement_jobs()), request, "judgements")
 
 
 def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:

@@ -10,9 +10,13 @@ import streamlit as st
 from core.attribution import Attribution
 from core.errors import UserError
 from core.explainer import Explainer
+from core.faithfulness import FaithfulnessSetting
 from core.forecast import Forecast
+from core.judgement import Case, Judgement
 from core.scores import Question
 from core.settings import Setting
+from core.trust import Badge, badges
+from dashboard import state
 from dashboard.live import Job
 from dashboard.panels import Panel, panels_html
 from dashboard.view import Look, Scene, map_panel, map_scales
@@ -25,8 +29,11 @@ class Board:
 
     Attributes:
         maps: finished and partial maps, by title.
+        judgements: what is known of their worth, by title.
+        unjudged: why there is no judgement, by title.
         scene: the picture and the model.
         settings: of the maps, by title.
+        how: how the maps are judged; None if they are not.
     """
 
     def __init__(
@@ -39,6 +46,7 @@ class Board:
         look: Look,
         front: Sequence[Panel] = (),
         columns: int | None = None,
+        how: FaithfulnessSetting | None = None,
     ) -> None:
         """Draw what is known.
 
@@ -51,8 +59,10 @@ class Board:
             look: how maps are shown.
             front: panels that come before the maps.
             columns: how many panels make a row; as many as there is room for by default.
+            how: the maps are judged; None if they are not.
         """
         self.maps: dict[str, Attribution] = {}
+        self.judgements: dict[str, Judgement] = {}
         self._memory = f"board_{name}"
         self._explainer = explainer
         self.scene = scene
@@ -61,10 +71,12 @@ class Board:
         self._look = look
         self._front = front
         self._columns = columns
+        self.how = how
         self._progress: dict[str, str] = {}
         self._failed: dict[str, str] = {}
+        self.unjudged: dict[str, str] = {}
         self._forecasts: dict[str, Callable[[], Forecast]] = {}
-        self._drawn: dict[str, tuple[Attribution, tuple[float, float]]] = {}
+        self._drawn: dict[str, object] = {}
         self._panels: dict[str, Panel] = {}
         for title, setting in settings.items():
             try:
@@ -82,11 +94,16 @@ class Board:
                 self._failed[title] = str(error)
         if not look.held_scale:
             st.session_state.pop(f"{self._memory}_scales", None)
+        if how is not None:
+            for title in self.maps:
+                known = state.judge().known(self._case(title), how)
+                if known is not None:
+                    self.judgements[title] = known
         self._place = st.empty()
         self._draw()
 
-    def jobs(self) -> Iterator[Job]:
-        """What is still to be computed."""
+    def jobs(self) -> Iterator[Job[Attribution]]:
+        """The maps that are still to be computed."""
         for title, forecast in self._forecasts.items():
             steps = self._explainer.steps(
                 self.scene.classifier, self.scene.picture, self.settings[title], self._question
@@ -94,6 +111,35 @@ class Board:
             yield Job(
                 title, steps, forecast, partial(self._show, title), partial(self._fail, title)
             )
+
+    def judgement_jobs(self) -> Iterator[Job[Judgement]]:
+        """The judgements of maps that are still to be made; the maps have to be finished."""
+        for title in self.maps:
+            if self.how is None or title in self.judgements:
+                continue
+            case = self._case(title)
+            yield Job(
+                f"How far to trust {title}",
+                state.judge().steps(case, self.how),
+                partial(state.judge().forecast, case, self.how),
+                partial(self._show_judgement, title),
+                partial(self.unjudged.__setitem__, title),
+            )
+
+    def _show_judgement(self, title: str, judgement: Judgement, progress: str | None) -> None:
+        self.judgements[title] = judgement
+        self._draw()
+        if progress is None:
+            st.rerun()  # the page has evidence to show, and the next map is judged in that run
+
+    @property
+    def _no_badges(self) -> tuple[Badge, ...] | None:
+        """Those of a map that is not judged yet."""
+        return None if self.how is None else ()
+
+    def _case(self, title: str) -> Case:
+        scene = self.scene
+        return Case(scene.classifier, scene.picture, self.settings[title], self.maps[title])
 
     def _show(self, title: str, attribution: Attribution, progress: str | None) -> None:
         self.maps[title] = attribution
@@ -113,12 +159,18 @@ class Board:
         if self._look.held_scale:
             scales = self._held(scales)
         for title, attribution in self.maps.items():
-            now = (attribution, scales[title])
+            judgement = self.judgements.get(title)
+            now = (attribution, scales[title], judgement)
             if self._drawn.get(title) != now:
                 progress = self._progress.get(title)
-                self._panels[title] = map_panel(
+                panel = map_panel(
                     self.scene, title, attribution, scales[title], self._look, progress
                 )
+                if judgement is None:
+                    panel = replace(panel, badges=self._no_badges)
+                else:
+                    panel = replace(panel, badges=tuple(badges(judgement)))
+                self._panels[title] = panel
                 self._drawn[title] = now
         before: list[tuple[object, Panel]] = st.session_state.get(self._memory, [])
         panels = []
@@ -137,10 +189,12 @@ class Board:
                     caption="",
                     bar=None,
                     meter=None,
+                    badges=self._no_badges,
                     state="old",
                 )
             else:
-                panel = Panel(title, f"{title}: not computed yet.")
+                words = f"{title}: not computed yet."
+                panel = Panel(title, words, badges=self._no_badges)
             panels.append(panel)
         self._place.html(panels_html([*self._front, *panels], self._columns))
         st.session_state[self._memory] = [(self.scene.picture.key, p) for p in panels]

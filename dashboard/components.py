@@ -1,15 +1,14 @@
-"""Small browser components that Streamlit lacks: crop box, brush, compare slider, hover read-outs.
+"""Small browser parts that Streamlit lacks: crop box, brush, compare slider, read-outs, links.
 
-Their JavaScript and CSS lie in ``dashboard/frontend`` and go to the page as they are. What the
-browser sends back is not trusted: a message that is not what the component would send counts as no
-message.
+Their files lie in ``dashboard/frontend`` and go to the page as they are. What the browser sends
+back is not trusted: a message that is not what the component would send counts as no message.
 """
 
 import base64
 import binascii
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,81 +29,25 @@ class _RefusedError(ValueError):
     """A message that the component would not send."""
 
 
-_CROP_HTML = """
-<div class="stage">
-  <div class="clip"><img alt="" draggable="false"><div class="hole"></div></div>
-  <div class="box" tabindex="0" role="application" aria-roledescription="crop box"
-       aria-label="Crop box" aria-describedby="help">
-    <span class="corner" data-corner="nw"></span><span class="corner" data-corner="ne"></span>
-    <span class="corner" data-corner="sw"></span><span class="corner" data-corner="se"></span>
-    <span class="readout" aria-hidden="true"></span>
-  </div>
-  <span class="help" id="help">Arrow keys move the box, with shift further; plus and minus resize
-    it.</span>
-  <span class="spoken" role="status"></span>
-</div>
-"""
-_BRUSH_HTML = """
-<div class="stage">
-  <img class="image" alt="" draggable="false">
-  <canvas tabindex="0" role="application" aria-roledescription="painting area"
-          aria-describedby="help"></canvas>
-  <div class="ring"></div>
-</div>
-<div class="tools">
-  <fieldset aria-label="Brush size">
-    <label title="Small brush"><input type="radio" name="size" value="small"
-      aria-label="Small brush"><span class="dot" style="--dot: 5px"></span></label>
-    <label title="Medium brush"><input type="radio" name="size" value="medium" checked
-      aria-label="Medium brush"><span class="dot" style="--dot: 9px"></span></label>
-    <label title="Large brush"><input type="radio" name="size" value="large"
-      aria-label="Large brush"><span class="dot" style="--dot: 15px"></span></label>
-  </fieldset>
-  <button type="button" class="eraser" aria-pressed="false">Eraser</button>
-  <button type="button" class="undo">Undo</button>
-  <button type="button" class="clear">Clear</button>
-  <span class="share" role="status"></span>
-</div>
-<span class="help" id="help" hidden>Arrow keys move the brush, with shift further; space paints;
-  control and Z undoes.</span>
-"""
-_COMPARE_HTML = """
-<div class="stage">
-  <img class="photo" alt="" draggable="false">
-  <span class="tag left" aria-hidden="true">photo</span>
-  <div class="above">
-    <img class="overlay" alt="" draggable="false">
-    <span class="tag right" aria-hidden="true"></span>
-  </div>
-  <input type="range" min="0" max="100" step="0.5" value="50">
-  <div class="divider"><span class="grip"><svg viewBox="0 0 16 16" fill="none" stroke="currentColor"
-    stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">
-    <path d="M5.5 4.5 2 8l3.5 3.5M10.5 4.5 14 8l-3.5 3.5"/></svg></span></div>
-</div>
-"""
-_INSPECT_HTML = """
-<div class="layer" popover="manual" aria-hidden="true">
-  <div class="tip"></div>
-</div>
-"""
-
-
-def _component(name: str, html: str, *parts: str) -> ComponentRenderer:
-    """A component of NAME.js and NAME.css; ``parts`` are JavaScript files to place before."""
+def _component(name: str, *parts: str) -> ComponentRenderer:
+    """A component of NAME.html, NAME.css and NAME.js; ``parts`` are scripts to place before."""
     return st.components.v2.component(
         f"wil_{name}",
-        html=html,
-        css=(_FRONTEND / f"{name}.css").read_text(encoding="utf-8"),
-        js="\n".join(
-            (_FRONTEND / f"{part}.js").read_text(encoding="utf-8") for part in (*parts, name)
-        ),
+        html=_file(f"{name}.html"),
+        css=_file(f"{name}.css"),
+        js="\n".join(_file(f"{part}.js") for part in (*parts, name)),
     )
 
 
-_CROP = _component("crop", _CROP_HTML)
-_BRUSH = _component("brush", _BRUSH_HTML, "mask")
-_COMPARE = _component("compare", _COMPARE_HTML)
-_INSPECT = _component("inspect", _INSPECT_HTML)
+def _file(name: str) -> str:
+    return (_FRONTEND / name).read_text(encoding="utf-8")
+
+
+_CROP = _component("crop")
+_BRUSH = _component("brush", "mask")
+_COMPARE = _component("compare")
+_INSPECT = _component("inspect")
+_LINKS = _component("links")
 
 
 def crop_box(
@@ -216,6 +159,22 @@ def inspect(panels: dict[str, dict[str, Any]], *, key: str) -> None:
         key: of the component.
     """
     _INSPECT(key=key, data={"panels": panels})
+
+
+def links(*, key: str, on_click: Callable[[list[str]], None]) -> None:
+    """Let buttons in the page's own HTML be pressed: elements with ``data-link``, a JSON list.
+
+    Args:
+        key: of the component.
+        on_click: is called with the strings of the list, before the page is drawn again.
+    """
+
+    def clicked() -> None:
+        words = _message(key, "clicked")
+        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+            on_click(words)
+
+    _LINKS(key=key, on_clicked_change=clicked)
 
 
 def message_id(message: object) -> str | None:

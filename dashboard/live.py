@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.attribution import Attribution, Step
 from core.errors import UserError
 from core.forecast import Forecast
 from core.models import download
@@ -24,13 +24,31 @@ _FRAME_SECONDS = 0.2
 _DRAWING_SHARE = 0.2  # of the time; where drawing is slow, there are fewer frames
 _log = logging.getLogger(__name__)
 
+Result = TypeVar("Result", covariant=True)
+
+
+class Point(Protocol[Result]):
+    """A point on the way, such as `core.attribution.Step`."""
+
+    @property
+    def done(self) -> int:
+        """Passes that are made."""
+
+    @property
+    def total(self) -> int:
+        """All passes."""
+
+    @property
+    def snapshot(self) -> Callable[[], Result]:
+        """Gives what is known."""
+
 
 @dataclass(frozen=True)
-class Job:
-    """A map that is to be computed.
+class Job(Generic[Result]):
+    """A map, or the judgement of one, that is to be computed.
 
     Attributes:
-        name: of the map.
+        name: of it.
         steps: compute it.
         forecast: says what is still to be done for it.
         show: draws it; its last argument says how far it is, None when it is finished.
@@ -38,9 +56,9 @@ class Job:
     """
 
     name: str
-    steps: Generator[Step, None, None]
+    steps: Generator[Point[Result], None, None]
     forecast: Callable[[], Forecast]
-    show: Callable[[Attribution, str | None], None]
+    show: Callable[[Result, str | None], None]
     fail: Callable[[str], None]
 
 
@@ -49,56 +67,63 @@ def tick() -> None:
     _ = "_tick" in st.session_state
 
 
-def run_jobs(jobs: Sequence[Job], request: Hashable) -> bool:
-    """Compute maps one after the other, the quickest first, each shown as it forms.
+def stopped(request: Hashable) -> bool:
+    """Whether the person pressed Stop, for these settings."""
+    return bool(st.session_state.get("stopped") == request)
+
+
+def run_jobs(jobs: Sequence[Job[Any]], request: Hashable, name: str) -> bool:
+    """Compute one after the other, the quickest first, each shown as it forms.
 
     Args:
         jobs: what is to be done.
         request: stands for the settings; pressing Stop counts for this request only.
+        name: tells the bars of a page apart.
 
     Returns:
-        Whether a map was finished, so that the page has something new to say.
+        Whether one was finished, so that the page has something new to say.
     """
     if not jobs:
         return False
     with st.bottom:
         place = st.empty()
-    if st.session_state.get("stopped") == request:
+    if stopped(request):
         _stopped(jobs, place)
         return False
     bar, stop = place.container().columns([6, 1], vertical_alignment="center")
     progress = bar.empty()
-    stop.button("Stop", key="stop", on_click=_stop, args=(request,), width="stretch")
+    stop.button("Stop", key=f"stop_{name}", on_click=_stop, args=(request,), width="stretch")
     progress.progress(0.0, f"{_total(jobs)} to go")
 
     def waiting(before: int) -> None:
         tick()
         progress.progress(0.0, people(before))
 
-    with state.line().admitted(waiting):
-        order = sorted(jobs, key=_seconds)
-        finished = [_guarded(job, order[i + 1 :], progress) for i, job in enumerate(order)]
+    order, finished = sorted(jobs, key=_seconds), []
+    for i, job in enumerate(order):
+        with state.line().admitted(waiting):  # for one job: others come between
+            finished.append(_guarded(job, order[i + 1 :], progress))
     place.empty()
     return any(finished)
 
 
-def _guarded(job: Job, later: Sequence[Job], progress: DeltaGenerator) -> bool:
+def _guarded(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator) -> bool:
     """Run one job; what goes wrong with it is told in its place and written to the log."""
     try:
         with closing(job.steps):
             _run(job, later, progress)
     except UserError as error:
-        _log.info("%s: no map", job.name, exc_info=error)
+        _log.info("%s: not made", job.name, exc_info=error)
         job.fail(str(error))
     except Exception:  # noqa: BLE001 - no traceback reaches the page, and the other maps go on
-        _log.exception("%s: no map", job.name)
-        job.fail("Something went wrong with this map; the log has the details.")
+        _log.exception("%s: not made", job.name)
+        job.fail("Something went wrong here; the log has the details.")
     else:
         return True
     return False
 
 
-def _run(job: Job, later: Sequence[Job], progress: DeltaGenerator) -> None:
+def _run(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator) -> None:
     started = time.monotonic()
     next_frame = started + _FRAME_SECONDS
     first = None
@@ -117,7 +142,7 @@ def _run(job: Job, later: Sequence[Job], progress: DeltaGenerator) -> None:
             next_frame = now + max(_FRAME_SECONDS, taken / _DRAWING_SHARE)
 
 
-def _stopped(jobs: Sequence[Job], place: DeltaGenerator) -> None:
+def _stopped(jobs: Sequence[Job[Any]], place: DeltaGenerator) -> None:
     """Show what was known when the person pressed Stop, and how to go on."""
     for job in jobs:
         with closing(job.steps):
@@ -137,29 +162,29 @@ def _go_on() -> None:
     st.session_state.pop("stopped", None)
 
 
-def _seconds(job: Job) -> float:
+def _seconds(job: Job[Any]) -> float:
     """For the order: seconds where they are known, else as many passes of a usual length."""
     cost = job.forecast()
     return cost.passes * 0.02 if cost.seconds is None else cost.seconds
 
 
-def _total(jobs: Sequence[Job]) -> str:
+def _total(jobs: Sequence[Job[Any]]) -> str:
     costs = [job.forecast() for job in jobs]
     passes = f"{sum(cost.passes for cost in costs):,} passes"
     seconds = _sum(costs)
     return passes if seconds is None else f"{passes}, {about(seconds)}"
 
 
-def _left(elapsed: float, done: int, missing: int, later: Sequence[Job]) -> str:
-    """Time left for this map and the later ones, once there is something to judge it by."""
+def _left(elapsed: float, done: int, missing: int, later: Sequence[Job[Any]]) -> str:
+    """Time left for this job and the later ones, once there is something to judge it by."""
     if elapsed < 0.5 or not done:
         return ""
-    seconds, maps = elapsed / done * missing, ""
+    seconds, which = elapsed / done * missing, ""
     if later:
         rest = _sum([job.forecast() for job in later])
-        maps = " for this map" if rest is None else f" for {1 + len(later)} maps"
+        which = " for this one" if rest is None else f" for all {1 + len(later)}"
         seconds += rest or 0.0
-    return f" · {max(1, round(seconds))} s left{maps}"
+    return f" · {max(1, round(seconds))} s left{which}"
 
 
 def _sum(costs: Sequence[Forecast]) -> float | None:

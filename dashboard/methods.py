@@ -34,7 +34,7 @@ _MAX_WINDOW = 224
 WINDOW_KEYS = ("small_window", "small_stride", "large_window", "large_stride")
 # The keys of the controls whose values are in the address.
 BOUND = (
-    *("maps", *WINDOW_KEYS, "baseline", "sigma", "noise_seed", "other", "steps"),
+    *("maps", "judge", *WINDOW_KEYS, "baseline", "sigma", "noise_seed", "other", "steps"),
     *("samples", "stdev", "seed", "layer", "segments"),
 )
 
@@ -47,12 +47,14 @@ class Methods:
         maps: (title, setting) of each map, in the order of the page.
         small, large: the two windows, also where no map shows them.
         gradients: Integrated Gradients, likewise.
+        judged: whether each map is judged.
     """
 
     maps: tuple[tuple[str, Setting], ...]
     small: OcclusionSetting
     large: OcclusionSetting
     gradients: IntegratedGradientsSetting
+    judged: bool
 
 
 def choose_methods(explainer: Explainer, scene: Scene, question: Question) -> Methods:
@@ -71,6 +73,14 @@ def choose_methods(explainer: Explainer, scene: Scene, question: Question) -> Me
     if missing:
         reasons = (f"{METHODS[name].title}, since {why}" for name, why in missing.items())
         st.caption(state.plain(f"Not for this model: {'; '.join(reasons)}."))
+    judged = st.toggle(
+        "Judge each map",
+        value=True,
+        key="judge",
+        bind="query-params",
+        help="Measure how far to trust it, once the maps are there: what it costs is said while it "
+        "runs.",
+    )
     sizes, costs = [], []
     for label, prefix in (("Small window", "small"), ("Large window", "large")):
         st.markdown(f"**{label}**")
@@ -90,7 +100,7 @@ def choose_methods(explainer: Explainer, scene: Scene, question: Question) -> Me
         else:
             maps.append((TITLES[name], _setting(name, options)))
     gradients = IntegratedGradientsSetting(options.get("steps", ENOUGH), baseline)
-    return Methods(tuple(maps), small, large, gradients)
+    return Methods(tuple(maps), small, large, gradients, judged)
 
 
 def _setting(name: str, options: dict[str, Any]) -> Setting:

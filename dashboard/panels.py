@@ -3,11 +3,19 @@
 Plain HTML in one element, so that partial maps replace each other in place and nothing jumps.
 """
 
+import json
 from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
+from core.trust import MEASURES, Badge
+
 State = Literal["done", "old", "failed"]
+
+# A badge says the same by its mark, its words and its colour.
+_MARKS = {True: "✓", False: "✗", None: "~"}
+_BADGES = {False: "wil-badges", True: ""}  # there is room for badges before they are known
+_GOOD = {True: "good", False: "bad", None: "mixed"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ class Panel:
         bar: the map's colour bar.
         outlines: rectangles on the picture.
         meter: how far the map adds up, if that is promised.
+        badges: how far to trust the map, as far as it is known; None where it is not judged.
         caption: what was done, in small type.
         state: "old" is dimmed; "failed" has no picture, and its caption says why.
     """
@@ -76,6 +85,7 @@ class Panel:
     bar: ScaleBar | None = None
     outlines: tuple[Outline, ...] = ()
     meter: Meter | None = None
+    badges: tuple[Badge, ...] | None = None
     caption: str = ""
     state: State = "done"
 
@@ -92,7 +102,9 @@ def _panel(panel: Panel) -> str:
         f"<h4>{escape(panel.title)}</h4>"
         f'<div class="wil-box">{_picture(panel)}</div>'
         f'<div class="wil-scale">{_scale(panel.bar)}</div>'
-        f'<p class="wil-caption">{escape(panel.caption)}</p>{_meter(panel.meter)}</section>'
+        f'<p class="wil-caption">{escape(panel.caption)}</p>'
+        f'<div class="wil-sum">{_meter(panel.meter)}</div>'
+        f'<div class="{_BADGES[panel.badges is None]}">{_badges(panel)}</div></section>'
     )
 
 
@@ -122,9 +134,19 @@ def _place(outline: Outline) -> str:
 def _meter(meter: Meter | None) -> str:
     if meter is None:
         return ""
-    return (
-        f'<p class="wil-sum">{escape(meter.words)}</p>'
-        f'<div class="wil-meter"><i style="width:{100 * meter.share:.1f}%"></i></div>'
+    bar = f'<div class="wil-meter"><i style="width:{100 * meter.share:.1f}%"></i></div>'
+    return f"<p>{escape(meter.words)}</p>{bar}"
+
+
+def _badges(panel: Panel) -> str:
+    """Mark, words and number of each measure; pressed, they open its evidence."""
+    return "".join(
+        f'<button type="button" class="{_GOOD[badge.good]}" '
+        f'data-link="{escape(json.dumps([panel.title, badge.measure]))}" '
+        f'title="{escape(MEASURES[badge.measure])}: show the evidence">'
+        f"<b>{_MARKS[badge.good]}</b><span>{escape(badge.words)}</span>"
+        f"<i>{escape(badge.figure)}</i></button>"
+        for badge in panel.badges or ()
     )
 
 

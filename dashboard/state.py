@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.errors import UserError
 from core.explainer import Explainer
+from core.judging import Judge
 from core.picture import Picture, picture_from_bytes, picture_from_file
 from core.preprocessing import Box
 from core.samples import Sample, samples
@@ -24,6 +25,12 @@ _log = logging.getLogger(__name__)
 def explainer() -> Explainer:
     """Models and maps, one for all sessions; found by digest, so nobody meets another's picture."""
     return Explainer(batch_seconds=BATCH_SECONDS)
+
+
+@st.cache_resource(show_spinner=False)
+def judge() -> Judge:
+    """Judgements of maps, one for all sessions."""
+    return Judge(explainer())
 
 
 @st.cache_resource(show_spinner=False)

@@ -1,6 +1,6 @@
 """What lies under the panels: things to try, each in a tab that is drawn only while it is open."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
 
 import streamlit as st
@@ -18,7 +18,7 @@ from core.scores import Question
 from core.story import percent
 from dashboard import components, rows, state
 from dashboard.board import Board
-from dashboard.judgement import draw_judgement
+from dashboard.evidence import draw_evidence
 from dashboard.methods import Methods
 from dashboard.panels import Panel, panels_html
 from dashboard.view import Look, Scene, bars_html, input_uri, photo_uri
@@ -40,15 +40,11 @@ def draw_tabs(
     explainer: Explainer,
     scene: Scene,
     question: Question,
-    maps: Mapping[str, Attribution],
+    board: Board,
     methods: Methods,
     look: Look,
-) -> tuple[list[Board], Callable[[], None] | None]:
-    """Draw the open tab from what is known.
-
-    Returns:
-        The boards in it, whose maps may be missing; and what is to be computed after all maps.
-    """
+) -> list[Board]:
+    """Draw the open tab from what is known; returns the boards in it, whose maps may be missing."""
     for name, tab in zip(TABS, st.tabs(TABS, key="tab", bind="query-params"), strict=True):
         if not tab.open:
             continue
@@ -60,16 +56,16 @@ def draw_tabs(
             elif name == CROP:
                 _crop(scene)
             elif name == COMPARE:
-                _compare(scene, maps, look)
+                _compare(scene, board.maps, look)
             elif name == SIZES:
-                return rows.window_sizes(explainer, scene, question, methods, look), None
+                return rows.window_sizes(explainer, scene, question, methods, look)
             elif name == BASELINES_TAB:
-                return rows.compare_baselines(explainer, scene, question, methods, look), None
+                return rows.compare_baselines(explainer, scene, question, methods, look)
             elif name == TRUST:
-                return [], draw_judgement(explainer, scene, maps)
+                return draw_evidence(explainer, scene, question, board, methods, look)
             else:
-                return rows.reproduce_study(explainer, scene), None
-    return [], None
+                return rows.reproduce_study(explainer, scene)
+    return []
 
 
 def _flips(explainer: Explainer, scene: Scene, methods: Methods) -> None:

@@ -122,7 +122,7 @@ def map_panel(
         title=title,
         alt=f"{title}: which pixels speak for {names[attribution.target]}, "
         f"from {ticks[0]} to {ticks[-1]} {unit}.",
-        picture=_backdrop_uri(scene, whole),
+        picture=backdrop_uri(scene, whole),
         size=scene.picture.image.size if whole else (scene.side, scene.side),
         overlay=data_uri(indexed(attribution.values, look.display, ends)),
         overlay_place=_crop_outline(scene) if whole else None,
@@ -214,7 +214,8 @@ def input_uri(scene: Scene) -> str:
     )
 
 
-def _backdrop_uri(scene: Scene, whole: bool) -> str:
+def backdrop_uri(scene: Scene, whole: bool = False) -> str:
+    """The address of the pale ground for maps: the model's input, or the whole photo."""
     preprocessing = scene.classifier.record.preprocessing
 
     def make() -> str:

@@ -16,7 +16,7 @@ from core.explainer import Explainer
 from core.rendering import Display, colours, scale
 from core.scores import Question
 from core.settings import GradientSetting, OcclusionSetting, SmoothSetting
-from dashboard import state
+from dashboard import evidence, state
 from dashboard.methods import _cost
 from dashboard.view import Scene
 
@@ -30,6 +30,7 @@ QUICK = {
     "large_window": "112",
     "large_stride": "112",
     "steps": "10",
+    "judge": "false",
 }
 
 
@@ -409,12 +410,59 @@ def test_the_study_shows_its_six_maps(monkeypatch):
 
 
 def test_how_far_to_trust_a_map():
-    page = open_page(tab="How far to trust it", maps=["Occlusion large"])
+    page = open_page(judge="true", tab="How far to trust it", maps=["Occlusion large"])
     assert not page.exception
-    text = html(page)
-    assert 'class="wil-badges"' in text
-    assert re.search(r"Deletion</b> [\d.]+, at random [\d.]+", text)
-    charts = page.get("plotly_chart")
-    assert len(charts) == 2
-    said_below = " ".join(element.value.replace("\\", "") for element in page.caption)
-    assert "Covering the strongest blocks first: mean probability" in said_below
+    shown = panel(page, "Occlusion large 112/112")
+    measures = re.findall(r"data-link=\"\[&quot;.*?&quot;, &quot;(\w+)&quot;\]", shown)
+    assert measures == ["curves", "sums", "weights", "noise"]
+    assert re.search(r"(covering|revealing) [+−][\d.]+", shown)
+    assert len(page.get("plotly_chart")) == 2
+    assert "Covering the strongest blocks first: mean probability" in captions(page)
+
+    page.segmented_control(key="evidence").set_value("weights").run()
+    assert "All layers random" in html(page)
+    assert "mean rank correlation" in captions(page)
+    page.segmented_control(key="evidence").set_value("noise").run()
+    assert "With noise, 3" in html(page)
+    assert "sensitivity-max" in captions(page)
+    page.segmented_control(key="evidence").set_value("sums").run()
+    assert len(page.get("plotly_chart")) == 1
+    assert "squares of random sizes covered" in captions(page)
+
+    page.segmented_control(key="evidence").set_value("curves").run()
+    page.selectbox(key="judged_with").set_value("black").run()
+    assert evidence.how().baseline == "blur"  # of another session
+    assert page.session_state["how"].baseline == "black"
+    assert not page.exception
+
+
+def captions(page):
+    return " ".join(element.value.replace("\\", "") for element in page.caption)
+
+
+def test_maps_are_not_judged_where_that_is_turned_off(page):
+    assert "wil-badges" not in panel(page, "Occlusion large 112/112")
+
+
+def test_how_far_maps_agree():
+    page = open_page(tab="How far to trust it", evidence="Agreement", small_window="60")
+    assert not page.exception
+    assert len(page.get("plotly_chart")) == 4
+    for window in ("60/48", "45/45", "75/48", "60/60"):
+        overlay(page, window)
+
+
+@pytest.mark.parametrize(
+    ("words", "opened"),
+    [
+        (["Saliency", "weights"], True),
+        (["Saliency", "no such measure"], False),
+        (["no such map", "weights"], False),
+        (["Saliency"], False),
+    ],
+)
+def test_only_a_badge_that_is_there_opens_its_evidence(monkeypatch, words, opened):
+    kept = {}
+    monkeypatch.setattr(evidence.st, "session_state", kept)
+    evidence.open_evidence({"Saliency": GradientSetting("saliency")}, "trust", words)
+    assert kept == ({"judged": "Saliency", "evidence": "weights", "tab": "trust"} if opened else {})

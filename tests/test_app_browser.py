@@ -1,11 +1,14 @@
 """The page in a real browser: what a person sees, does, and changes their mind about."""
 
+import base64
+import io
 import json
 import re
 import time
 from pathlib import Path
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,6 +21,7 @@ QUICK = {
     "large_window": 112,
     "large_stride": 112,
     "steps": 10,
+    "judge": "false",
 }
 PATIENCE = 240  # seconds; the machine may be busy
 
@@ -144,7 +148,9 @@ def test_a_slider_moved_while_computing_cancels_and_the_new_map_is_cores(browser
             page.keyboard.press("ArrowRight")
         finished(page, "Occlusion small 30/30")
         shown = overlay(page, "Occlusion small 30/30")
-    assert shown == _drawn_by_core("gosling", 30, 30)
+    # Batches of other sizes round otherwise, so that a value may fall on the next colour.
+    difference = _pixels(shown) - _pixels(_drawn_by_core("gosling", 30, 30))
+    assert np.abs(difference).max() <= 4
 
 
 def test_the_nearest_class_is_one_click_away(browser, url):
@@ -284,6 +290,24 @@ def test_predictions_stay_quick_while_another_computes(browser, url):
         finally:
             context.close()  # the tab is closed: its survey stops and the line moves on
         finished(light, "Occlusion small 48/48")
+
+
+def test_a_badge_opens_its_evidence(browser, url):
+    judged = address(url, maps="Occlusion large", judge="true")
+    with open_page(browser, judged, settled=False) as page:
+        badge = page.locator('.wil-panel[data-panel="Occlusion large 112/112"] .wil-badges button')
+        badge.nth(3).wait_for(timeout=1000 * PATIENCE)
+        settle(page, PATIENCE)
+        badge.nth(2).focus()
+        page.keyboard.press("Enter")
+        page.get_by_text("mean rank correlation").wait_for(timeout=1000 * PATIENCE)
+        page.locator('.wil-panel[data-panel="All layers random"]').wait_for()
+        assert "evidence=Random" in page.url
+
+
+def _pixels(address):
+    data = base64.b64decode(address.partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")).astype(int)
 
 
 def _drawn_by_core(sample, window, stride):

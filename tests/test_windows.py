@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import SettingError
-from core.windows import WindowGrid, sizes_around
+from core.windows import WindowGrid, neighbours, sizes_around
 
 
 @st.composite
@@ -148,3 +148,23 @@ def test_there_are_always_four_sizes(side):
         assert len(set(sizes)) == 4
         assert window in sizes
         assert all(8 <= size <= side for size in sizes if size != window)
+
+
+@pytest.mark.parametrize(
+    ("window", "stride", "expected"),
+    [
+        (15, 8, ((15, 8), (11, 8), (19, 8), (15, 12))),
+        (60, 50, ((60, 50), (45, 45), (75, 50), (60, 60))),
+        (1, 1, ((1, 1),)),
+        (224, 50, ((224, 50), (168, 50), (224, 75))),
+    ],
+)
+def test_neighbours(window, stride, expected):
+    assert neighbours(window, stride, 224) == expected
+
+
+@given(st.integers(1, 224), st.data())
+def test_neighbours_can_all_be_surveyed(window, data):
+    stride = data.draw(st.integers(1, window))
+    for size, step in neighbours(window, stride, 224):
+        assert WindowGrid((224, 224), (size, size), (step, step)).count
