@@ -41,7 +41,7 @@ class Infidelity:
         value: mean squared error with the best common factor, in squared units of the score; 0 or
             more, lower is better.
         explained: share of the drops' mean square that the map explains, 0..1, higher is better:
-            1 - ``value`` / mean square.
+            1 - ``value`` / mean square; 0 for a map of the wrong sign, with a negative factor.
         flat: the same for a map that is equal everywhere, so that only a square's size counts.
     """
 
@@ -100,7 +100,8 @@ def infidelity(values: np.ndarray, squares: Squares) -> Infidelity:
     flat = _left(squares.masks.mean(axis=(1, 2)), squares.drops)
     if not power:
         return Infidelity(left, 0.0, 0.0)
-    return Infidelity(left, 1 - left / power, 1 - flat / power)
+    explained = 1 - left / power if np.mean(sums * squares.drops) > 0 else 0.0
+    return Infidelity(left, explained, 1 - flat / power)
 
 
 def _left(sums: np.ndarray, drops: np.ndarray) -> float:
