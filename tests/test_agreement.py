@@ -1,4 +1,4 @@
-"""Whether maps are alike, beside SciPy and by hand, and how much of one lies where it is pointed."""
+"""Whether maps are alike, beside SciPy and by hand, and how much of one lies where one points."""
 
 import numpy as np
 import pytest
