@@ -75,13 +75,16 @@ class Judge:
         if known is not None:
             yield JudgementStep(1, 1, partial(Judgement, **vars(known)))
             return
-        started, done, total = time.perf_counter(), 0, self._passes(case, how)
-        found: dict[str, Any] = {"attribution": case.attribution, "setting": how}
+        done, total = 0, self._passes(case, how)
+        found: dict[str, Any] = {"attribution": case.attribution, "setting": how, "seconds": 0.0}
         with memory_for("This judgement"), closing(self._measure(case, how, found)) as parts:
+            started = time.perf_counter()
             for passes in parts:
                 done = min(done + passes, total - 1)  # the number of patches is only about right
-                found["seconds"] = time.perf_counter() - started
+                found["seconds"] += time.perf_counter() - started
                 yield JudgementStep(done, total, partial(Judgement, **found))
+                started = time.perf_counter()
+            found["seconds"] += time.perf_counter() - started
         self._pace.note(identity(case.classifier), total, found["seconds"])
         self._judgements.put(_key(case, how), Judgement(**found))
         yield JudgementStep(total, total, partial(Judgement, **found))

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -349,6 +350,24 @@ def test_a_batch_is_as_small_as_the_explainer_says(swan):
     assert pace == {0, 1}
     assert len(list(Judge(fast).steps(case, HOW))) < len(steps) / 2
     same(steps[-1].snapshot(), finished(Judge(fast), case))
+
+
+def test_time_is_measured_and_not_that_of_who_watches(explainer, swan):
+    case, judge = case_of(explainer, staged(), swan), Judge(explainer)
+    started = time.perf_counter()
+    waited = 0.0
+    for step in judge.steps(case, HOW):
+        if len(present(step.snapshot())) < 2:
+            time.sleep(0.03)
+            waited += 0.03
+    taken = time.perf_counter() - started
+    assert waited > 0.3
+    assert 0 < step.snapshot().seconds <= taken - waited
+    said = judge.forecast(case_of(explainer, case.classifier, swan, SETTINGS[1]), HOW)
+    assert said.seconds > 0
+    assert said.seconds == pytest.approx(
+        step.snapshot().seconds * said.passes / Judge(explainer).forecast(case, HOW).passes
+    )
 
 
 def test_two_at_once_find_what_one_finds(swan):
