@@ -41,7 +41,7 @@ class Infidelity:
         value: mean squared error with the best common factor, in squared units of the score; 0 or
             more, lower is better.
         explained: share of the drops' mean square that the map explains, 0..1, higher is better:
-            1 - ``value`` / mean square.
+            1 - ``value`` / mean square; 0 for a map of the wrong sign, with a negative factor.
         flat: the same for a map that is equal everywhere, so that only a square's size counts.
         expected: what the map says that each square costs, float64 (n,), with that factor.
         drops: what it does cost, float64 (n,).
@@ -99,19 +99,24 @@ def square_steps(
 def infidelity(values: np.ndarray, squares: Squares) -> Infidelity:
     """Compare a map (H, W) with what covering squares did."""
     drops = squares.drops
-    expected = _fitted((squares.masks * values.astype(np.float64)).sum(axis=(1, 2)), drops)
-    flat = _fitted(squares.masks.mean(axis=(1, 2)), drops)
-    power = float(np.mean(drops**2))
-    left, left_flat = (float(np.mean((each - drops) ** 2)) for each in (expected, flat))
-    if not power:
-        return Infidelity(left, 0.0, 0.0, expected, drops)
-    return Infidelity(left, 1 - left / power, 1 - left_flat / power, expected, drops)
+    sums = (squares.masks * values.astype(np.float64)).sum(axis=(1, 2))
+    expected = _fitted(sums, drops)
+    value = float(np.mean((expected - drops) ** 2))
+    explained = _explained(expected, drops) if np.mean(sums * drops) > 0 else 0.0
+    flat = _explained(_fitted(squares.masks.mean(axis=(1, 2)), drops), drops)
+    return Infidelity(value, explained, flat, expected, drops)
 
 
 def _fitted(sums: np.ndarray, drops: np.ndarray) -> np.ndarray:
     """The multiple of the sums that is nearest to the drops."""
     power = float(np.mean(sums**2))
     return sums * (float(np.mean(sums * drops)) / power if power else 0.0)
+
+
+def _explained(expected: np.ndarray, drops: np.ndarray) -> float:
+    """Share of the drops' mean square."""
+    power = float(np.mean(drops**2))
+    return 1 - float(np.mean((expected - drops) ** 2)) / power if power else 0.0
 
 
 def _masks(size: tuple[int, ...], seed: int) -> np.ndarray:

@@ -67,23 +67,31 @@ class Judge:
         """Judge a map, yielding after each batch; a known judgement takes a single step.
 
         The curves show the probability of the map's target, whatever score the map explains. May be
-        closed at any time; what was measured for all maps of the picture is kept.
+        closed at any time; the measures that are there are kept.
 
         Raises:
             SettingError: there is no such baseline.
             ModelError: the scores are not finite.
         """
+        known = self.known(case, how)
+        if known is not None:
+            yield JudgementStep(1, 1, partial(Judgement, **vars(known)))
+            return
         found = self._found.get_or_make(
-            _key(case, how), lambda: {"attribution": case.attribution, "setting": how}
+            _key(case, how),
+            lambda: {"attribution": case.attribution, "setting": how, "seconds": 0.0},
         )
-        done, total = 0, max(1, self._passes(case, how))
-        before, started = found.get("seconds", 0.0), time.perf_counter()
+        done, total, seconds = 0, self._passes(case, how), 0.0
         with memory_for("This judgement"), closing(self._measure(case, how, found)) as parts:
+            started = time.perf_counter()
             for passes in parts:
                 done = min(done + passes, total - 1)  # the number of patches is only about right
-                found["seconds"] = before + time.perf_counter() - started
+                seconds += time.perf_counter() - started
+                found["seconds"] += time.perf_counter() - started
                 yield JudgementStep(done, total, partial(Judgement, **found))
-        self._pace.note(identity(case.classifier), done, time.perf_counter() - started)
+                started = time.perf_counter()
+            found["seconds"] += time.perf_counter() - started
+        self._pace.note(identity(case.classifier), done, seconds)
         yield JudgementStep(total, total, partial(Judgement, **found))
 
     def _measure(self, case: Case, how: FaithfulnessSetting, found: dict[str, Any]) -> Parts:

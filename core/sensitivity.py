@@ -42,7 +42,7 @@ class Sensitivity:
     @property
     def steady(self) -> bool:
         """Whether the map shows much the same all the same."""
-        return self.spearman >= _STEADY
+        return self.spearman >= _STEADY or not self.largest  # nothing correlates with a flat map
 
     @property
     def verdict(self) -> str:

@@ -33,7 +33,10 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-TURNING = ("grad_cam", "gradient_shap", "gradients", "integration", "occlusion", "superpixels")
+TURNING = (
+    *("covering", "grad_cam", "gradient_shap", "gradients", "integration"),
+    *("occlusion", "superpixels"),
+)
 
 
 class PatientLock:

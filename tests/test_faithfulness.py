@@ -5,48 +5,41 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import spearmanr
-from torch import nn
-from toys import network, picture, seeded, state
+from toys import Weighted, drained, network, picture, state
 
 from core.errors import ModelError, SettingError
 from core.faithfulness import (
+    DIRECTIONS,
     Curve,
     Faithfulness,
     FaithfulnessSetting,
-    agreement,
-    faithfulness_steps,
-    pointing,
+    control_orders,
+    curve_passes,
+    curve_steps,
+    faithfulness,
+    order_of,
 )
 from core.scores import Question
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
 
 BETTER = "better than random and than pointing at the middle"
 
 
-class Weighted(nn.Module):
-    """Class 0 is a weighted sum of the pixels, class 1 is nothing."""
-
-    def __init__(self, weights):
-        super().__init__()
-        self.register_buffer("weights", weights)
-
-    def forward(self, x):
-        score = (x * self.weights).flatten(1).sum(1, keepdim=True)
-        return torch.cat([score, torch.zeros_like(score)], 1)
-
-
 def run(module, inputs, values, setting, question=None, baseline=0.0):
-    steps = faithfulness_steps(module, inputs, question or Question(0), values, setting, baseline)
-    stages = list(steps)
-    return stages[-1].found, [(stage.done, stage.total) for stage in stages]
+    """Deletion and insertion of a map beside their controls, and the passes of each batch."""
+    orders = [order_of(values, setting)], control_orders(tuple(inputs.shape[2:]), setting)
+    (first, own), (second, controls) = (
+        drained(curve_steps(module, inputs, question or Question(0), each, setting, baseline))
+        for each in orders
+    )
+    return faithfulness(own, controls), [*first, *second]
 
 
 def test_two_blocks_by_hand():
     module = Weighted(torch.tensor([3.0, 1.0]).view(1, 1, 1, 2))
     setting = FaithfulnessSetting(block=1, points=3, repeats=2)
-    (deletion, insertion), progress = run(
+    (deletion, insertion), passes = run(
         module, torch.ones(1, 1, 1, 2), np.array([[2.0, 1.0]]), setting
     )
     np.testing.assert_allclose(deletion.curve.shares, [0, 0.5, 1])
@@ -54,8 +47,9 @@ def test_two_blocks_by_hand():
     np.testing.assert_allclose(insertion.curve.scores, [0, 3, 4])
     assert deletion.curve.area == pytest.approx(1.5)
     assert insertion.curve.area == pytest.approx(2.5)
-    assert progress[-1] == (2 * 4 * 3, 2 * 4 * 3)
-    assert [done for done, _ in progress] == sorted({done for done, _ in progress})
+    # Two directions, three points, and as orders the map's, the middle's and two by chance.
+    assert sum(passes) == 2 * 3 * (1 + 1 + 2)
+    assert min(passes) > 0
 
 
 @settings(max_examples=15, deadline=None)
@@ -144,25 +138,6 @@ def test_verdicts(found, words):
     assert found.verdict == words
 
 
-def test_agreement_of_maps():
-    generator = np.random.default_rng(0)
-    first = generator.normal(size=(20, 10))
-    second = first + generator.normal(size=(20, 10))
-    correlation, overlap = agreement([first, second, -first, np.zeros((20, 10))])
-    assert correlation[0, 1] == pytest.approx(spearmanr(first.ravel(), second.ravel())[0])
-    assert correlation[0, 2] == pytest.approx(-1)
-    assert correlation[0, 3] == 0
-    assert (overlap[0, 0], overlap[0, 2]) == (1, 0)
-    np.testing.assert_array_equal(overlap, overlap.T)
-
-
-def test_pointing():
-    values = np.array([[3.0, -5.0], [1.0, 0.0]])
-    marked = np.array([[True, True], [False, False]])
-    assert pointing(values, marked) == (0.75, 0.5)
-    assert pointing(-np.abs(values), marked) == (0, 0.5)
-
-
 @pytest.mark.parametrize("wrong", [{"block": 0}, {"points": 2}, {"repeats": 1}, {"seed": -1}])
 def test_settings_out_of_range(wrong):
     with pytest.raises(SettingError, match=r"choose between \d+ and \d+\.$"):
@@ -170,11 +145,87 @@ def test_settings_out_of_range(wrong):
 
 
 def test_what_does_not_fit_is_refused():
-    setting = FaithfulnessSetting()
+    setting, inputs = FaithfulnessSetting(block=3, points=3), picture(12, 12)
     with pytest.raises(SettingError, match="give the map of this input"):
-        run(network("strided"), picture(12, 12), np.zeros((12, 11)), setting)
+        run(network("strided"), inputs, np.zeros((12, 8)), setting)
     with pytest.raises(SettingError, match="choose one between 0 and 3"):
-        run(network("strided"), picture(12, 12), np.zeros((12, 12)), setting, Question(4))
-    broken = seeded(lambda: Weighted(torch.full((1, 3, 12, 12), torch.nan)))
+        run(network("strided"), inputs, np.zeros((12, 12)), setting, Question(4))
+    broken = Weighted(torch.full((1, 3, 12, 12), torch.nan))
     with pytest.raises(ModelError, match="not finite"):
-        run(broken, picture(12, 12), np.zeros((12, 12)), setting)
+        run(broken, inputs, np.zeros((12, 12)), setting)
+    with pytest.raises(SettingError, match=r"the input's shape \(1, 3, 12, 12\)"):
+        run(network("strided"), inputs, np.zeros((12, 12)), setting, None, torch.zeros(1, 3, 9, 9))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    block=st.integers(1, 12),
+    points=st.integers(3, 9),
+    orders=st.integers(1, 3),
+)
+def test_passes_are_known_before(size, block, points, orders):
+    setting = FaithfulnessSetting(block, points, repeats=2)
+    chosen = control_orders(size, setting)[:orders]
+    module = Weighted(torch.ones(1, 1, *size))
+    taken, curves = drained(
+        curve_steps(module, torch.ones(1, 1, *size), Question(0), chosen, setting)
+    )
+    assert sum(taken) == curve_passes(size, orders, setting)
+    for direction in DIRECTIONS:
+        assert len(curves[direction]) == orders
+        for curve in curves[direction]:
+            shares = curve.shares
+            assert (shares[0], shares[-1]) == (0, 1)
+            assert (np.diff(shares) > 0).all()
+            assert len(shares) == min(points, -(-size[0] // block) * -(-size[1] // block) + 1)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    block=st.integers(1, 12),
+    repeats=st.integers(2, 4),
+    seed=st.integers(0, 99),
+)
+def test_controls_are_orders_of_all_blocks_the_middle_first(size, block, repeats, seed):
+    setting = FaithfulnessSetting(block, repeats=repeats, seed=seed)
+    centre, *randoms = control_orders(size, setting)
+    down, across = (-(-length // block) for length in size)
+    assert len(randoms) == repeats
+    for order in (centre, *randoms):
+        assert sorted(order.tolist()) == list(range(down * across))
+    # The middle of each block, as a share of the picture's sides, in the order of the blocks.
+    rows, columns = (
+        [(min(start + block, length) + start - 1) / 2 for start in range(0, length, block)]
+        for length in size
+    )
+    away = [
+        np.hypot(row / max(size[0] - 1, 1) - 0.5, column / max(size[1] - 1, 1) - 0.5)
+        for row in rows
+        for column in columns
+    ]
+    assert (np.diff(np.array(away)[centre]) > -1e-9).all()
+
+
+def test_equal_blocks_keep_their_order():
+    setting = FaithfulnessSetting(block=2)
+    np.testing.assert_array_equal(order_of(np.zeros((4, 4)), setting), range(4))
+    values = np.zeros((4, 4))
+    values[:2, 2:] = [[9, -1], [-1, -1]]  # six together, more than the others' nothing
+    values[2:, :2] = -1
+    np.testing.assert_array_equal(order_of(values, setting), [1, 0, 3, 2])
+
+
+def test_a_batch_is_as_small_as_it_has_to_be_and_the_curves_are_the_same():
+    module, inputs, setting = network("residual"), picture(12, 12), FaithfulnessSetting(4, 9)
+    orders = control_orders((12, 12), setting)
+    slow, small = drained(
+        curve_steps(module, inputs, Question(1), orders, setting, batch_seconds=1e-9)
+    )
+    fast, large = drained(curve_steps(module, inputs, Question(1), orders, setting))
+    assert set(slow) == {1}
+    assert max(fast) > 1
+    for direction in DIRECTIONS:
+        for one, many in zip(small[direction], large[direction], strict=True):
+            np.testing.assert_allclose(one.scores, many.scores, atol=1e-5)

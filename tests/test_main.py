@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,6 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from test_explainer import staged
+from torch import nn
+from toys import seeded
 
 from core import commands, models, study
 from core.__main__ import main
@@ -386,25 +390,86 @@ def test_a_wrong_call_gets_the_parsers_own_message(arguments, capsys):
     assert "usage: python -m core" in capsys.readouterr().err
 
 
-def test_trust_writes_curves_and_says_them(run, tmp_path):
+def test_trust_writes_all_measures_and_says_them(run, tmp_path):
     code, lines, err = run(
         *("trust", SWAN, "--method", "saliency", "--points", "3", "--repeats", "2"),
-        *("--block", "56", "--reveal", "black", "--out", tmp_path),
+        *("--block", "56", "--reveal", "black", "--order-seed", "4", "--out", tmp_path),
     )
     assert (code, err) == (0, "")
-    assert lines[0].startswith("Covering the strongest blocks first: mean probability ")
-    assert lines[1].startswith("Revealing the strongest blocks first: mean probability ")
-    found = record_in(tmp_path, "swan_saliency_trust")["trust"]
-    assert found["settings"] == {
-        "block": 56, "points": 3, "repeats": 2, "seed": 0, "baseline": "black",
+    assert all(line[:2] in ("+ ", "- ", "~ ") for line in lines[:4])
+    found = record_in(tmp_path, "swan_saliency_trust")
+    assert (found["target_name"], found["method"]) == ("king penguin", "saliency")
+    trust = found["trust"]
+    # A badge for each measure, then the sentences of the file, then what was written.
+    shown = [re.fullmatch(r"[-+~] [a-z ,]+ \((.+)\)", line)[1] for line in lines[:4]]
+    assert shown == figures(trust)
+    assert lines[4:-1] == trust["sentences"]
+    assert lines[4].startswith("Covering the strongest blocks first: mean probability ")
+    assert lines[5].startswith("Revealing the strongest blocks first: mean probability ")
+    assert lines[6].startswith("64 squares of random sizes covered: ")
+    assert lines[7].startswith("The weights drawn anew ")
+    assert lines[8].startswith("Noise of at most 0.02 ")
+    assert lines[9].startswith("Wrote ")
+    assert trust["settings"] == {
+        "block": 56, "points": 3, "repeats": 2, "seed": 4, "baseline": "black",
     }  # fmt: skip
-    assert found["curves"]["deletion"]["scores"][0] == pytest.approx(0.528, abs=0.002)
-    assert found["curves"]["insertion"]["scores"][-1] == pytest.approx(0.528, abs=0.002)
+    assert trust["curves"]["deletion"]["scores"][0] == pytest.approx(0.528, abs=0.002)
+    assert trust["curves"]["insertion"]["scores"][-1] == pytest.approx(0.528, abs=0.002)
+    assert 0 <= trust["infidelity"]["explained"] <= 1
+    stages = [stage["random_layers"] for stage in trust["randomisation"]["stages"]]
+    assert stages == sorted(stages)
+    assert stages[-1] == trust["randomisation"]["layers"]
+    assert trust["sensitivity"]["largest"] > 0
     with Image.open(tmp_path / "swan_saliency_trust.png") as picture:
         assert picture.width > 1000
 
 
-def test_trust_refuses_bad_settings(run, tmp_path):
-    code, _, err = run("trust", SWAN, "--method", "ig", "--points", "1", "--out", tmp_path)
-    assert code == 2
-    assert err.strip() == "Points: 1; choose between 3 and 1000."
+def figures(trust):
+    """What the badges of a record say in numbers."""
+    areas = (trust["curves"][each] for each in ("deletion", "insertion"))
+    covering, revealing = (each["random_mean"] - each["area"] for each in areas)
+    alike = (trust[each]["spearman"] for each in ("randomisation", "sensitivity"))
+    words = [
+        f"covering {covering:+.2f}, revealing {-revealing:+.2f}",
+        f"{100 * trust['infidelity']['explained']:.0f} % explained",
+        *(f"{each:.2f} alike" for each in alike),
+    ]
+    return [each.replace("-", "−") for each in words]
+
+
+def test_trust_of_a_map_that_adds_up_with_progress(run, tmp_path, monkeypatch):
+    toy = staged()
+    toy.module.last = seeded(lambda: nn.Linear(8, 6))
+    toy = replace(toy, record=replace(toy.record, class_names=tuple("abcdef")))
+    monkeypatch.setattr(models, "load", lambda *_: toy)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    code, lines, err = run(
+        *("trust", SWAN, "--method", "deep_lift", "--points", "3", "--repeats", "2"),
+        *("--block", "14", "--target", "1", "--out", tmp_path),
+    )
+    assert code == 0
+    assert re.fullmatch(r"\+ adds up \(off by 0\.\d %\)", lines[1])
+    found = record_in(tmp_path, "swan_deep_lift_trust")["trust"]["sentences"]
+    assert found[2].startswith("The map adds up to ")
+    assert found[3].startswith("64 squares ")
+    totals = re.findall(r"(\d+) of (\d+) passes", err)
+    assert totals[-1] == ("96", "96")  # 24 of curves, 65 of squares, 7 maps
+    assert "\n" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--points", "1"], "Points: 1; choose between 3 and 1000."),
+        (["--repeats", "1"], "Random orders: 1; choose between 2 and 100."),
+        (["--block", "0"], "Block: 0; choose between 1 and 224."),
+        (["--order-seed", "-1"], "Seed: -1; choose between 0 and 2147483647."),
+        (["--reveal", "pink"], 'There is no baseline "pink"'),
+    ],
+)
+def test_trust_refuses_bad_settings(run, tmp_path, options, sentence):
+    code, lines, err = run("trust", SWAN, "--method", "ig", *options, "--out", tmp_path / "a")
+    assert (code, lines) == (2, [])
+    assert sentence in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "a").exists()

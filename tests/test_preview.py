@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from core.preview import interpolate, legs
+from core.preview import coarse, interpolate, legs
 
 SHAPES = st.tuples(st.integers(1, 16), st.integers(1, 16))
 
@@ -63,6 +63,23 @@ def test_the_first_leg_reaches_every_corner_of_the_image(shape):
         assert len(first) <= np.ceil(shape[0] / 4) * np.ceil(shape[1] / 4)
     else:
         assert len(first) == len(places), "so few windows are visited at once"
+
+
+@settings(max_examples=40, deadline=None)
+@given(shape=st.tuples(st.integers(1, 40), st.integers(1, 40)))
+def test_the_first_leg_is_the_coarse_grid(shape):
+    first = next(legs(shape, np.zeros(shape[0] * shape[1], bool), lambda: np.zeros((0, 1))))
+    np.testing.assert_array_equal(np.flatnonzero(coarse(shape)), np.sort(first))
+
+
+def test_the_coarse_grid_by_hand():
+    grid = coarse((9, 10)).reshape(9, 10)
+    np.testing.assert_array_equal(np.flatnonzero(grid.any(axis=1)), [1, 5])
+    np.testing.assert_array_equal(np.flatnonzero(grid.any(axis=0)), [1, 5, 9])
+    assert grid.sum() == 6
+    assert coarse((8, 8)).all()
+    line = coarse((1, 100))
+    np.testing.assert_array_equal(np.flatnonzero(line), range(1, 100, 4))
 
 
 def test_windows_are_spent_where_the_answers_differ():

@@ -1,70 +1,268 @@
-"""Judgements in words, as JSON and as a picture."""
+"""Judgements in words: a badge and a sentence for each measure, and everything as JSON."""
 
+import dataclasses
+import itertools
 import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from core.agreement import Likeness
 from core.attribution import Attribution
 from core.faithfulness import Curve, Faithfulness, FaithfulnessSetting
+from core.infidelity import Infidelity
+from core.judgement import Judgement
+from core.randomisation import Randomisation, Stage
 from core.scores import Question
-from core.trust import adds_up, drawing, record, sentences
+from core.sensitivity import Sensitivity
+from core.trust import MEASURES, adds_up, badges, record, sentences, stage_words
+
+SHARES = np.array([0.0, 0.5, 1.0])
+POINTS = np.array([1.0, 2.0]), np.array([1.5, 1.75])
+SAYS_MORE, SAYS_LESS = Infidelity(0.5, 0.75, 0.5, *POINTS), Infidelity(2.5, 0.25, 0.5, *POINTS)
+NOISY = np.zeros((2, 2)), (np.ones((2, 2)),)
+STEADY, SHAKY = Sensitivity(0.25, 0.9, *NOISY), Sensitivity(1.5, -0.25, *NOISY)
 
 
-@pytest.fixture
-def found():
-    shares = np.array([0.0, 0.5, 1.0])
+def curve(*scores):
+    return Curve(SHARES, np.array(scores))
 
-    def curve(*scores):
-        return Curve(shares, np.array(scores))
 
+def curves(deletion, insertion, middle=(0.41, 0.4)):
+    """Deletion and insertion whose middle points are given, beside random 0.5 and 0.6."""
     random = curve(0.8, 0.5, 0.1), curve(0.8, 0.6, 0.1)
+    reverse = curve(0.1, 0.5, 0.8), curve(0.1, 0.6, 0.8)
     return (
-        Faithfulness("deletion", curve(0.8, 0.1, 0.1), random, curve(0.8, 0.41, 0.1)),
-        Faithfulness("insertion", curve(0.1, 0.3, 0.8), random, curve(0.1, 0.4, 0.8)),
+        Faithfulness("deletion", curve(0.8, deletion, 0.1), random, curve(0.8, middle[0], 0.1)),
+        Faithfulness("insertion", curve(0.1, insertion, 0.8), reverse, curve(0.1, middle[1], 0.8)),
     )
 
 
-def attribution(change=None):
-    values = np.full((2, 2), 0.5)
-    return Attribution(values, "integrated_gradients", Question(1), change=change)
-
-
-def test_sentences_say_number_controls_and_verdict(found):
-    first, second = sentences(attribution(), found)
-    assert first == (
-        "Covering the strongest blocks first: mean probability 0.28, random orders 0.50 ± 0.035, "
-        "from the middle outwards 0.43 (lower is better): better than random and than pointing at "
-        "the middle."
+def randomisation(*likes, layers=40):
+    counts = (1, 10, 20, 40)[: len(likes) - 1]
+    stages = (
+        Stage(count, np.full((8, 8), count, float), Likeness(each, each / 2))
+        for count, each in zip((*counts, layers), likes, strict=True)
     )
-    assert second.endswith("(higher is better): no better than guessing at random.")
+    return Randomisation(np.eye(8), layers, tuple(stages))
 
 
-def test_completeness_is_said_where_it_is_promised(found):
-    assert sentences(attribution(2.5), found)[-1] == (
-        "The map adds up to 2.00 of 2.50 logits (off by 20.0 %)."
-    )
+FOLLOWS, IGNORES = randomisation(0.3, 0.1, -0.1, 0.1), randomisation(1.0, 0.9, 0.8, 0.1)
+
+
+def attribution(change=None, method="integrated_gradients", kind="logit"):
+    return Attribution(np.full((2, 2), 0.5), method, Question(1, kind=kind), change=change)
+
+
+def judgement(change=None, **parts):
+    return Judgement(attribution(change), FaithfulnessSetting(), **parts)
+
+
+COMPLETE = judgement(
+    2.5,
+    curves=curves(0.1, 0.9),
+    infidelity=SAYS_MORE,
+    randomisation=FOLLOWS,
+    sensitivity=STEADY,
+    seconds=1.26,
+)
+
+
+def only(measure, **parts):
+    (found,) = badges(judgement(**parts))
+    assert found.measure == measure
+    return found.good, found.words, found.figure
 
 
 @pytest.mark.parametrize(
-    ("change", "expected"), [(None, None), (2.0, True), (2.08, True), (2.5, False), (0.5, False)]
+    ("found", "good", "words", "advantages"),
+    [
+        (curves(0.15, 0.95), True, "beats random and the middle", (0.2, 0.2)),
+        (curves(0.15, 0.95, (0.0, 0.4)), None, "beats random, but not the middle", (0.2, 0.2)),
+        (curves(0.15, 0.95, (0.4, 1.0)), None, "beats random, but not the middle", (0.2, 0.2)),
+        (curves(0.15, 0.35), None, "beats random only when covering", (0.2, -0.1)),
+        (curves(0.65, 0.95), None, "beats random only when revealing", (-0.05, 0.2)),
+        (curves(0.95, 0.35), False, "no better than random", (-0.2, -0.1)),
+        (curves(0.55, 0.55), False, "no better than random", (0.0, 0.0)),
+        (curves(0.45, 0.65), False, "no better than random", (0.05, 0.05)),  # may be chance
+    ],
+)
+def test_badges_of_curves(found, good, words, advantages):
+    assert [each.advantage for each in found] == pytest.approx(advantages)
+    figure = "covering {:+.2f}, revealing {:+.2f}".format(*(each.advantage for each in found))
+    assert only("curves", curves=found) == (good, words, figure.replace("-", "−"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ({"change": 2.0}, ("sums", True, "adds up", "off by 0.0 %")),
+        ({"change": 2.5}, ("sums", False, "does not add up", "off by 20.0 %")),
+        ({"change": -2.0}, ("sums", False, "does not add up", "off by 200.0 %")),
+        ({"change": 0.0}, ("sums", False, "does not add up", "no change to add up to")),
+        ({"infidelity": SAYS_MORE}, ("sums", True, "its sums come true", "75 % explained")),
+        (
+            {"infidelity": SAYS_LESS},
+            ("sums", False, "its sums say no more than size", "25 % explained"),
+        ),
+        ({"randomisation": FOLLOWS}, ("weights", True, "follows the weights", "0.10 alike")),
+        ({"randomisation": IGNORES}, ("weights", False, "ignores the weights", "0.70 alike")),
+        ({"sensitivity": STEADY}, ("noise", True, "steady under noise", "0.90 alike")),
+        ({"sensitivity": SHAKY}, ("noise", False, "another map under noise", "−0.25 alike")),
+    ],
+)
+def test_badges_of_the_other_measures(parts, expected):
+    good, words, figure = only(expected[0], **parts)
+    assert (expected[0], good, words, figure) == expected
+
+
+def test_a_promise_to_add_up_comes_before_squares():
+    (badge,) = badges(judgement(2.0, infidelity=SAYS_LESS))
+    assert badge.words == "adds up"
+
+
+def test_a_badge_for_each_measure_that_is_known():
+    assert [badge.measure for badge in badges(COMPLETE)] == list(MEASURES)
+    parts = {"curves": "curves", "infidelity": "sums", "randomisation": "weights"}
+    parts["sensitivity"] = "noise"
+    for size in range(5):
+        for chosen in itertools.combinations(parts, size):
+            known = judgement(**{part: getattr(COMPLETE, part) for part in chosen})
+            shown = [badge.measure for badge in badges(known)]
+            assert shown == [parts[part] for part in parts if part in chosen]
+            said = {measure for measure, lines in sentences(known).items() if lines}
+            assert said == set(shown)
+            assert known.complete == (size == 4)
+
+
+def test_sentences_in_full():
+    said = sentences(COMPLETE)
+    assert list(said) == list(MEASURES)
+    assert said["curves"] == [
+        "Covering the strongest blocks first: mean probability 0.28, random orders 0.50 ± 0.035, "
+        "from the middle outwards 0.43 (lower is better): better than random and than pointing at "
+        "the middle.",
+        "Revealing the strongest blocks first: mean probability 0.68, random orders 0.50 ± 0.035, "
+        "from the middle outwards 0.43 (higher is better): better than random and than pointing at "
+        "the middle.",
+    ]
+    assert said["sums"] == [
+        "The map adds up to 2.00 of 2.50 logits (off by 20.0 %).",
+        "64 squares of random sizes covered: the sum of the map in the square explains 75 % of "
+        "what the logit loses, the size of the square alone 50 % (infidelity 0.50, lower is "
+        "better): the map says more than the size of the square alone.",
+    ]
+    assert said["weights"] == [
+        "The weights drawn anew from the last layer on towards the first: mean rank correlation "
+        "with the map of the trained model 0.10 (0 is unrelated, 1 the same): the map changes "
+        "with the weights."
+    ]
+    (noise,) = said["noise"]
+    assert noise.startswith("Noise of at most 0.02 on the model's input, ")
+    assert noise.endswith(
+        "moves the map by up to 25 % of its norm (sensitivity-max, lower is better), and the rank "
+        "correlation falls to 0.90: the map stays much the same."
+    )
+
+
+def test_sentences_name_the_score_and_a_true_minus():
+    of_probability = Judgement(
+        attribution(kind="log_probability"), FaithfulnessSetting(), infidelity=SAYS_LESS
+    )
+    (line,) = sentences(of_probability)["sums"]
+    assert "of what the log probability loses" in line
+    assert line.endswith("the size of the square alone says as much.")
+    (line,) = sentences(judgement(sensitivity=SHAKY))["noise"]
+    assert "correlation falls to −0.25: the map becomes another" in line
+
+
+def test_every_sentence_is_one():
+    for lines in sentences(COMPLETE).values():
+        for line in lines:
+            assert line[0].isupper() or line[0].isdigit()
+            assert line.endswith(".")
+            assert not line.endswith("..")
+            assert "nan" not in line
+            assert "-" not in line.replace("sensitivity-max", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [(None, None), (2.0, True), (2.08, True), (2.5, False), (0.5, False), (0.0, False)],
 )
 def test_adding_up_within_five_percent(change, expected):
     assert adds_up(attribution(change)) is expected
 
 
-def test_the_record_is_json_and_holds_every_curve(found):
-    read = json.loads(json.dumps(record(attribution(), found, FaithfulnessSetting())))
+def test_adding_up_to_nothing():
+    assert adds_up(dataclasses.replace(attribution(0.0), values=np.zeros((2, 2)))) is True
+
+
+def test_the_record_is_json_and_holds_every_number():
+    read = json.loads(json.dumps(record(COMPLETE), allow_nan=False))
+    assert set(read) == {
+        *("settings", "seconds", "sentences", "curves", "infidelity", "randomisation"),
+        "sensitivity",
+    }
+    assert read["settings"] == dataclasses.asdict(FaithfulnessSetting())
+    assert read["seconds"] == 1.3
+    assert read["sentences"] == [*itertools.chain.from_iterable(sentences(COMPLETE).values())]
+    assert list(read["curves"]) == ["deletion", "insertion"]
     deletion = read["curves"]["deletion"]
     assert deletion["area"] == pytest.approx(0.275)
     assert deletion["random_mean"] == pytest.approx(0.5)
+    assert deletion["random_stdev"] == pytest.approx(0.025 * 2**0.5)
+    assert deletion["centre"] == pytest.approx(0.43)
+    assert deletion["shares"] == [0.0, 0.5, 1.0]
+    assert deletion["scores"] == [0.8, 0.1, 0.1]
+    assert deletion["centre_scores"] == [0.8, 0.41, 0.1]
     assert deletion["random_scores"] == [[0.8, 0.5, 0.1], [0.8, 0.6, 0.1]]
-    assert read["settings"]["baseline"] == "blur"
+    assert deletion["verdict"] == "better than random and than pointing at the middle"
+    assert read["infidelity"] == {
+        "value": 0.5,
+        "explained": 0.75,
+        "explained_by_size": 0.5,
+        "expected": [1.0, 2.0],
+        "drops": [1.5, 1.75],
+    }
+    assert read["sensitivity"] == {"largest": 0.25, "spearman": 0.9}
+    assert read["randomisation"]["layers"] == 40
+    assert read["randomisation"]["spearman"] == pytest.approx(0.1)
+    assert read["randomisation"]["stages"][0] == {"random_layers": 1, "spearman": 0.3, "ssim": 0.15}
+    assert [s["random_layers"] for s in read["randomisation"]["stages"]] == [1, 10, 20, 40]
 
 
-def test_the_drawing_shows_the_curves(found):
-    pixels = np.asarray(drawing(found, "a swan"))
-    assert pixels.ndim == 3
-    blue = (np.abs(pixels.astype(int) - (0x1F, 0x5F, 0xBF)).sum(axis=2) < 30).sum()
-    brown = (np.abs(pixels.astype(int) - (0xB3, 0x54, 0x1E)).sum(axis=2) < 30).sum()
-    assert min(blue, brown) > 100
+def test_the_record_of_what_is_not_there_yet():
+    assert set(record(judgement())) == {"settings", "seconds", "sentences"}
+    assert record(judgement())["sentences"] == []
+
+
+@given(
+    largest=st.floats(0, 100, width=32),
+    spearman=st.floats(-1, 1, width=32),
+    explained=st.floats(0, 1, width=32),
+)
+def test_numbers_of_numpy_are_written_too(largest, spearman, explained):
+    found = judgement(
+        infidelity=Infidelity(*map(float, np.float32([largest, explained, 0.5])), *POINTS),
+        sensitivity=Sensitivity(float(np.float32(largest)), float(np.float32(spearman)), *NOISY),
+    )
+    read = json.loads(json.dumps(record(found), allow_nan=False))
+    assert read["sensitivity"] == {"largest": largest, "spearman": spearman}
+    assert len(read["sentences"]) == len(badges(found)) == 2
+
+
+def test_titles_of_the_stages():
+    assert stage_words(FOLLOWS) == [
+        ("As trained", "the map to compare with"),
+        ("Last layer random", "Spearman 0.30, SSIM 0.15"),
+        ("Last 10 layers random", "Spearman 0.10, SSIM 0.05"),
+        ("Last 20 layers random", "Spearman −0.10, SSIM −0.05"),
+        ("All layers random", "Spearman 0.10, SSIM 0.05"),
+    ]
+    assert [title for title, _ in stage_words(randomisation(0.5, layers=1))] == [
+        "As trained",
+        "All layers random",
+    ]

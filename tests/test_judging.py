@@ -1,0 +1,422 @@
+"""Judging maps: every measure in turn, nothing twice, and the numbers of the modules below."""
+
+import copy
+import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_explainer import staged, toy
+from toys import Counted, Weighted, drained, network, state
+
+from core.errors import ModelError, ResourceError, SettingError
+from core.explainer import Explainer
+from core.faithfulness import (
+    DIRECTIONS,
+    FaithfulnessSetting,
+    control_orders,
+    curve_passes,
+    curve_steps,
+    faithfulness,
+    order_of,
+)
+from core.infidelity import SQUARES, infidelity, square_steps
+from core.judgement import Case
+from core.judging import Judge
+from core.methods import METHODS
+from core.picture import picture_from_file
+from core.quick import Asking, quick_map, quick_passes
+from core.randomisation import randomisation_steps, stages_of
+from core.samples import samples
+from core.scores import Question
+from core.sensitivity import SAMPLES, sensitivity_steps
+from core.settings import (
+    GradientSetting,
+    IntegratedGradientsSetting,
+    OcclusionSetting,
+    SuperpixelSetting,
+    baseline_of,
+    method_name,
+)
+
+pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+
+HOW = FaithfulnessSetting(block=7, points=5, repeats=2, seed=3, baseline="black")
+QUESTION = Question(1)
+SALIENCY = GradientSetting("saliency")
+SETTINGS = [SALIENCY, IntegratedGradientsSetting(3, "blur"), OcclusionSetting(8, 4, "black")]
+PARTS = ("curves", "infidelity", "sensitivity", "randomisation")
+
+
+@pytest.fixture(scope="module")
+def swan():
+    return picture_from_file(samples()["swan"].path)
+
+
+@pytest.fixture(scope="module")
+def penguin():
+    return picture_from_file(samples()["penguin"].path)
+
+
+@pytest.fixture
+def explainer():
+    return Explainer()
+
+
+def counted(name="strided"):
+    return replace(toy(), module=Counted(network(name)))
+
+
+def case_of(explainer, classifier, picture, setting=SALIENCY, question=QUESTION):
+    made = explainer.attribution(classifier, picture, setting, question)
+    return Case(classifier, picture, setting, made)
+
+
+def finished(judge, case, how=HOW):
+    *_, last = judge.steps(case, how)
+    return last.snapshot()
+
+
+def present(judgement):
+    return [part for part in PARTS if getattr(judgement, part) is not None]
+
+
+def until(judge, case, part):
+    """Steps until a part is there, and then no more."""
+    steps = judge.steps(case, HOW)
+    for step in steps:
+        if getattr(step.snapshot(), part) is not None:
+            break
+    steps.close()
+
+
+def numbers(measure):
+    """What is a number of a measure, without its maps and points."""
+    return {name: value for name, value in vars(measure).items() if isinstance(value, float)}
+
+
+def same(first, second):
+    """Whether two judgements say the same numbers."""
+    assert first.attribution is second.attribution
+    for mine, theirs in zip(first.curves, second.curves, strict=True):
+        np.testing.assert_allclose(mine.curve.scores, theirs.curve.scores, atol=1e-5)
+        assert mine.random_area == pytest.approx(theirs.random_area, abs=1e-5)
+    assert numbers(first.infidelity) == pytest.approx(numbers(second.infidelity), abs=1e-4)
+    assert numbers(first.sensitivity) == pytest.approx(numbers(second.sensitivity), abs=1e-3)
+    assert first.randomisation.spearman == pytest.approx(second.randomisation.spearman, abs=1e-3)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=method_name)
+def test_parts_come_in_turn_and_the_last_step_alone_is_at_the_end(explainer, swan, setting):
+    case = case_of(explainer, staged(), swan, setting)
+    snapshots, steps = [], []
+    for step in Judge(explainer).steps(case, HOW):
+        steps.append(step)
+        snapshots.append(step.snapshot())
+    done = [step.done for step in steps]
+    assert done == sorted(done)
+    assert {step.total for step in steps} == {steps[-1].total}
+    assert [step.done == step.total for step in steps] == [False] * (len(steps) - 1) + [True]
+    seen = [present(snapshot) for snapshot in snapshots]
+    assert seen[0] == []
+    assert list(dict.fromkeys(map(tuple, seen))) == [PARTS[:end] for end in range(5)]
+    assert [snapshot.complete for snapshot in snapshots] == [each == [*PARTS] for each in seen]
+    for part in PARTS:
+        values = [getattr(s, part) for s in snapshots if getattr(s, part) is not None]
+        assert all(value is values[0] for value in values), "what is found stays"
+    for step, snapshot in zip(steps, snapshots, strict=True):
+        assert present(step.snapshot()) == present(snapshot), "a snapshot is of its own time"
+        assert (snapshot.attribution, snapshot.setting) == (case.attribution, HOW)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=method_name)
+def test_the_numbers_are_those_of_the_modules(explainer, swan, setting):
+    classifier, question = staged(), Question(1, 2, "log_probability")
+    case = case_of(explainer, classifier, swan, setting, question)
+    found = finished(Judge(explainer), case)
+    module, inputs = copy.deepcopy(classifier.module), explainer.inputs(classifier, swan)
+
+    black = explainer.baseline(classifier, swan, HOW.baseline)
+    shown = Question(1, kind="probability")
+    orders = [order_of(case.attribution.values, HOW)], control_orders((28, 28), HOW)
+    own, controls = (
+        drained(curve_steps(module, inputs, shown, each, HOW, black))[1] for each in orders
+    )
+    for made, expected in zip(found.curves, faithfulness(own, controls), strict=True):
+        assert made.direction == expected.direction
+        np.testing.assert_allclose(made.curve.scores, expected.curve.scores, atol=1e-5)
+        np.testing.assert_allclose(made.centre.scores, expected.centre.scores, atol=1e-5)
+        np.testing.assert_allclose(made.random_band, expected.random_band, atol=1e-5)
+
+    baseline = explainer.baseline(classifier, swan, baseline_of(setting))
+    _, squares = drained(square_steps(module, inputs, question, baseline, HOW.seed))
+    expected = infidelity(case.attribution.values, squares)
+    assert numbers(found.infidelity) == pytest.approx(numbers(expected), abs=1e-4)
+
+    seen = classifier.record.preprocessing.picture(swan.image)
+    asking = Asking(question, setting, baseline, seen)
+    _, reference = drained(quick_map(copy.deepcopy(module), inputs, asking))
+    _, expected = drained(
+        sensitivity_steps(copy.deepcopy(module), inputs, asking, reference, HOW.seed)
+    )
+    assert numbers(found.sensitivity) == pytest.approx(numbers(expected), abs=1e-4)
+    _, expected = drained(randomisation_steps(module, inputs, asking, reference, HOW.seed))
+    np.testing.assert_allclose(found.randomisation.values, reference, atol=1e-5)
+    assert found.randomisation.spearman == pytest.approx(expected.spearman, abs=1e-4)
+    assert [s.layers for s in found.randomisation.stages] == [s.layers for s in expected.stages]
+
+
+@pytest.mark.parametrize(
+    ("setting", "own"),
+    [
+        (SALIENCY, 1 + 2),  # two more for the scores at picture and baseline
+        (IntegratedGradientsSetting(50), 8 + 2),
+        (OcclusionSetting(8, 4), 36 + 2),  # the picture as it is, and its activations
+    ],
+    ids=["saliency", "integrated_gradients", "occlusion"],
+)
+def test_it_costs_what_was_said(explainer, swan, setting, own):
+    classifier = counted()
+    case = case_of(explainer, classifier, swan, setting)
+    judge = Judge(explainer)
+    said = judge.forecast(case, HOW)
+    assert said.seconds is None, "nothing was measured yet"
+    classifier.module.seen.clear()
+    steps = list(judge.steps(case, HOW))
+    assert steps[0].total == said.passes
+    assert steps[-2].done == said.passes - 1, "without the last, which says that it is finished"
+    maps = 1 + SAMPLES + len(stages_of(classifier.module))
+    curves = curve_passes((28, 28), 1 + 1 + HOW.repeats, HOW)
+    assert said.passes == curves + SQUARES + 1 + maps * quick_passes(setting, 28)
+    assert sum(classifier.module.seen) == curves + SQUARES + 1 + maps * own
+    again = judge.forecast(case, HOW)
+    assert (again.passes, again.seconds, again.known) == (0, 0.0, 0)
+
+
+def test_patches_cost_about_what_was_said(explainer, swan):
+    case = case_of(explainer, staged(), swan, SuperpixelSetting(9))
+    steps = list(Judge(explainer).steps(case, HOW))
+    assert all(step.done <= step.total for step in steps)
+    assert [step.done == step.total for step in steps].count(True) == 1
+    assert steps[-1].snapshot().complete
+
+
+def test_what_is_known_is_known_and_takes_no_pass(explainer, swan):
+    classifier = counted()
+    case, judge = case_of(explainer, classifier, swan), Judge(explainer)
+    assert judge.known(case, HOW) is None
+    found = finished(judge, case)
+    classifier.module.seen.clear()
+    assert vars(judge.known(case, HOW)) == vars(found)
+    (only,) = judge.steps(case, HOW)
+    assert only.done == only.total
+    assert vars(only.snapshot()) == vars(found)
+    # The same map made again is the same case.
+    other = Explainer()
+    equal = case_of(other, replace(classifier), swan)
+    classifier.module.seen.clear()
+    assert judge.known(equal, HOW) is not None
+    assert classifier.module.seen == []
+
+
+def test_a_judgement_that_was_closed_is_not_known(explainer, swan):
+    case, judge = case_of(explainer, staged(), swan), Judge(explainer)
+    until(judge, case, "sensitivity")
+    assert judge.known(case, HOW) is None
+    assert judge.forecast(case, HOW).passes > 0
+    assert finished(judge, case).complete
+
+
+@pytest.mark.parametrize(
+    ("part", "shared"), [(None, 0), ("curves", 15 * 2), ("infidelity", 15 * 2 + SQUARES + 1)]
+)
+def test_what_holds_for_all_maps_is_kept_though_it_was_closed(explainer, swan, part, shared):
+    """Three controls of five points in two directions, and the squares."""
+    classifier = counted()
+    judge, case = Judge(explainer), case_of(explainer, classifier, swan)
+    alone = judge.forecast(case, HOW).passes
+    if part is None:
+        next(judge.steps(case, HOW))  # and then closed, as it is collected
+    else:
+        until(judge, case, part)
+    second = case_of(explainer, classifier, swan, GradientSetting("input_x_gradient"))
+    assert judge.forecast(second, HOW).passes == alone - shared
+    classifier.module.seen.clear()
+    found = finished(judge, second)
+    maps = 1 + SAMPLES + len(stages_of(classifier.module))
+    assert sum(classifier.module.seen) == alone - shared + 2 * maps
+    same(found, finished(Judge(explainer), second))
+    own = judge.forecast(case, HOW).passes
+    assert own == alone - (15 * 2 + SQUARES + 1) - (0 if part is None else 5 * 2)
+
+
+def changed_cases(explainer, classifier, swan, penguin):
+    base = (classifier, swan, IntegratedGradientsSetting(3), Question(1))
+    other = replace(classifier, weights_sha256="f" * 64)
+    cases = {
+        "model": (other, *base[1:]),
+        "picture": (classifier, penguin, *base[2:]),
+        "region": (classifier, swan.cropped((0, 0, 100, 100)), *base[2:]),
+        "steps": (*base[:2], IntegratedGradientsSetting(4), base[3]),
+        "baseline": (*base[:2], IntegratedGradientsSetting(3, "black"), base[3]),
+        "target": (*base[:3], Question(2)),
+        "contrast": (*base[:3], Question(1, 0)),
+        "kind": (*base[:3], Question(1, kind="probability")),
+    }
+    return case_of(explainer, *base), {
+        name: case_of(explainer, *parts) for name, parts in cases.items()
+    }
+
+
+def test_what_differs_is_judged_anew_and_shares_what_is_equal(explainer, swan, penguin):
+    first, others = changed_cases(explainer, staged(), swan, penguin)
+    judge = Judge(explainer)
+    alone = judge.forecast(first, HOW).passes
+    finished(judge, first)
+    shared = {}
+    for name, case in others.items():
+        assert judge.known(case, HOW) is None, name
+        shared[name] = alone - judge.forecast(case, HOW).passes
+    controls, squares = 15 * 2, SQUARES + 1
+    assert shared == {
+        "model": 0,
+        "picture": 0,
+        "region": 0,
+        "steps": controls + squares,
+        "baseline": controls,  # squares are covered with the method's baseline
+        "target": 0,
+        "contrast": controls,  # curves show the probability of the target
+        "kind": controls,
+    }
+
+
+@pytest.mark.parametrize(
+    "change", [{"block": 14}, {"points": 3}, {"repeats": 3}, {"baseline": "blur"}, {"seed": 4}]
+)
+def test_another_way_to_judge_is_another_judgement(explainer, swan, change):
+    case, judge = case_of(explainer, staged(), swan), Judge(explainer)
+    finished(judge, case)
+    how = replace(HOW, **change)
+    assert judge.known(case, how) is None
+    squares = 0 if "seed" in change else SQUARES + 1
+    expected = Judge(explainer).forecast(case, how).passes - squares
+    assert judge.forecast(case, how).passes == expected
+
+
+def test_another_map_under_the_same_settings_is_another_case(explainer, swan):
+    """As one that was made by another version, or read from a file."""
+    case, judge = case_of(explainer, staged(), swan), Judge(explainer)
+    first = finished(judge, case)
+    turned = replace(case.attribution, values=-case.attribution.values)
+    second = finished(judge, replace(case, attribution=turned))
+    assert second.attribution is turned
+    assert second.curves[0].curve.area != first.curves[0].curve.area
+    assert second.curves[0].random_area == first.curves[0].random_area
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=method_name)
+def test_model_and_surveys_are_left_as_they_were(explainer, swan, setting):
+    classifier = staged()
+    weights, before = copy.deepcopy(classifier.module.state_dict()), state(classifier.module)
+    half = OcclusionSetting(6, 2)
+    survey = explainer.survey(classifier, swan, half)
+    next(survey.steps())
+    known, passes = survey.known, survey.forward_passes
+    assert 0 < known.sum() < len(known)
+    case = case_of(explainer, classifier, swan, setting)
+    finished(Judge(explainer), case)
+    assert state(classifier.module) == before
+    for key, value in classifier.module.state_dict().items():
+        assert torch.equal(value, weights[key])
+    np.testing.assert_array_equal(explainer.survey(classifier, swan, half).known, known)
+    assert survey.forward_passes == passes
+    assert explainer.attribution(classifier, swan, setting, QUESTION) is case.attribution
+
+
+def test_occlusion_is_judged_as_if_no_window_were_known(explainer, swan):
+    """Every window of the map is known; the quick maps have to visit their own all the same."""
+    setting, classifier = OcclusionSetting(6, 2), staged()
+    case = case_of(explainer, classifier, swan, setting)
+    first = finished(Judge(explainer), case)
+    fresh = replace(classifier, module=copy.deepcopy(classifier.module))
+    same(first, finished(Judge(Explainer()), replace(case, classifier=fresh)))
+    coarse = first.randomisation.values
+    assert not np.allclose(coarse, case.attribution.values, atol=1e-4)
+
+
+def test_a_batch_is_as_small_as_the_explainer_says(swan):
+    slow, fast = Explainer(batch_seconds=1e-9), Explainer()
+    case = case_of(fast, staged(), swan, IntegratedGradientsSetting(3))
+    steps = list(Judge(slow).steps(case, HOW))
+    pace = {b.done - a.done for a, b in itertools.pairwise(steps)}
+    assert pace == {0, 1}
+    assert len(list(Judge(fast).steps(case, HOW))) < len(steps) / 2
+    same(steps[-1].snapshot(), finished(Judge(fast), case))
+
+
+def test_time_is_measured_and_not_that_of_who_watches(explainer, swan):
+    case, judge = case_of(explainer, staged(), swan), Judge(explainer)
+    started = time.perf_counter()
+    waited = 0.0
+    for step in judge.steps(case, HOW):
+        if len(present(step.snapshot())) < 2:
+            time.sleep(0.03)
+            waited += 0.03
+    taken = time.perf_counter() - started
+    assert waited > 0.3
+    assert 0 < step.snapshot().seconds <= taken - waited
+    said = judge.forecast(case_of(explainer, case.classifier, swan, SETTINGS[1]), HOW)
+    assert said.seconds > 0
+    assert said.seconds == pytest.approx(
+        step.snapshot().seconds * said.passes / Judge(explainer).forecast(case, HOW).passes,
+        rel=0.1,  # the moment after the last batch counts for the map alone
+    )
+
+
+def test_two_at_once_find_what_one_finds(swan):
+    explainer, classifier = Explainer(), staged()
+    judge = Judge(explainer)
+    cases = [case_of(explainer, classifier, swan, setting) for setting in SETTINGS[:2]] * 2
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda case: finished(judge, case), cases))
+    for case, each in zip(cases, found, strict=True):
+        same(each, finished(Judge(Explainer()), case))
+
+
+def test_what_cannot_be_judged_is_said(explainer, swan, monkeypatch):
+    judge, case = Judge(explainer), case_of(explainer, staged(), swan)
+    with pytest.raises(SettingError, match='There is no baseline "pink"'):
+        finished(judge, case, replace(HOW, baseline="pink"))
+    mute = replace(toy(), module=Weighted(torch.full((1, 3, 28, 28), torch.nan)))
+    with pytest.raises(ModelError, match="not finite"):
+        finished(judge, replace(case, classifier=mute))
+    assert judge.known(replace(case, classifier=mute), HOW) is None
+
+    def exhausted(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("core.covering.baseline_like", exhausted)
+    with pytest.raises(ResourceError, match=r"^This judgement does not fit into memory"):
+        finished(judge, case)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_can_be_judged(explainer, swan, name):
+    case = case_of(explainer, staged(), swan, METHODS[name].setting)
+    found = finished(Judge(explainer), case)
+    assert found.complete
+    assert [each.direction for each in found.curves] == [*DIRECTIONS]
+    assert np.isfinite(found.randomisation.spearman)
+    assert np.isfinite([*numbers(found.infidelity).values()]).all()
+    assert np.isfinite([*numbers(found.sensitivity).values()]).all()
+    assert found.seconds > 0
+
+
+def test_the_size_and_the_scene_of_a_case(explainer, swan, penguin):
+    case = case_of(explainer, staged(), swan)
+    assert case.size == (28, 28)
+    assert case.scene == case_of(Explainer(), staged(), swan).scene
+    assert case.scene != case_of(explainer, staged(), penguin).scene
