@@ -1,8 +1,11 @@
 """The pictures in ``sample_images/``: put a file there and it is in the gallery."""
 
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+
+from core.images import digest
 
 FOLDER = Path(__file__).resolve().parent.parent / "sample_images"
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
@@ -43,3 +46,21 @@ def samples(folder: Path = FOLDER) -> dict[str, Sample]:
         )
         for name in order
     }
+
+
+def credits_of(digests: Collection[str], folder: Path = FOLDER) -> str:
+    """Authors, sources and licences of those of the samples that have these sha256 digests.
+
+    As a Markdown table, the lines of ``CREDITS.md``; empty if no sample is among them.
+    """
+    file = folder / "CREDITS.md"
+    if not file.is_file():
+        return ""
+    table = [line for line in file.read_text("utf-8").splitlines() if line.startswith("|")]
+    named = {line: folder / line.strip("| ").split(" |")[0] for line in table[2:]}
+    rows = [
+        line
+        for line, path in named.items()
+        if path.is_file() and digest(path.read_bytes()) in digests
+    ]
+    return "\n".join(["# Credits of the pictures", "", *table[:2], *rows, ""]) if rows else ""
