@@ -185,10 +185,10 @@ class _Several(argparse.Action):
 
     def __call__(
         self,
-        parser: argparse.ArgumentParser,
+        _parser: argparse.ArgumentParser,
         namespace: argparse.Namespace,
         values: Any,
-        option: str | None = None,
+        _option: str | None = None,
     ) -> None:
         before = getattr(namespace, self.dest)
         given = [] if before is self.default else before

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from core import plain_captum
-from core.captions import answer, figure_caption
+from core.captions import figure_caption, says
 from core.citations import bibtex
 from core.errors import SettingError
 from core.exhibits import Exhibit, Plate, Shown, gather
@@ -68,7 +68,7 @@ def bundle(
             files |= _map_files(plate)
             drawn = print_panel(
                 each.seen, plate.attribution, each.class_names, display, plate.ends,
-                title=answer(each),
+                title=says(each),
             )  # fmt: skip
             files |= {f"figures/{plate.stem}.{kind}": data for kind, data in drawn.items()}
     files |= {f"figure.{kind}": data for kind, data in figure(shown, display).items()}
@@ -79,7 +79,7 @@ def bundle(
     files["citations.bib"] = citations.encode()
     files[_SCRIPT] = Path(plain_captum.__file__).read_bytes()
     if credit:
-        files["CREDITS.md"] = credit.encode()
+        files["credits.txt"] = credit.encode()
     record = record_of(shown, display, same_scale, address, photos)
     files["report.html"] = report(shown, display, record, caption, citations, credit).encode()
     files[NAME] = sealed(record, files)

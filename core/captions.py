@@ -1,6 +1,7 @@
 """A figure's caption, in plain words, from the maps that the figure shows."""
 
 from collections.abc import Sequence
+from string import ascii_lowercase
 
 from core.baselines import title as baseline_title
 from core.exhibits import Plate, Shown
@@ -22,13 +23,10 @@ _SIGNS = {
 def figure_caption(shown: Sequence[Shown], display: Display, same_scale: bool) -> str:
     """Several sentences: what is asked of which model, what each map shows, how to read it."""
     parts = [answer(each) for each in shown]
-    letter = ord("a")
-    several = sum(len(each.plates) for each in shown) > 1
+    marks = letters(shown)
     for each in shown:
         for plate in each.plates:
-            mark = f"({chr(letter)}) " if several and letter <= ord("z") else ""
-            parts.append(f"{mark}{plate_caption(each, plate)}")
-            letter += 1
+            parts.append(f"{marks[plate.stem]}{plate_caption(each, plate)}")
     signed = display.sign != "all" or any(
         plate.attribution.values.min() < 0 for each in shown for plate in each.plates
     )
@@ -42,6 +40,25 @@ def figure_caption(shown: Sequence[Shown], display: Display, same_scale: bool) -
     elif len(shown) > 1:
         parts.append("Maps of the same name share one scale.")
     return " ".join(parts)
+
+
+def letters(shown: Sequence[Shown]) -> dict[str, str]:
+    """What marks each map in a figure of several, such as "(a) ", by its files' stem."""
+    stems = [plate.stem for each in shown for plate in each.plates]
+    if len(stems) == 1:
+        return {stems[0]: ""}
+    once = len(ascii_lowercase)
+    names = [
+        ascii_lowercase[i % once] + (str(i // once + 1) if i >= once else "")
+        for i in range(len(stems))
+    ]
+    return {stem: f"({name}) " for stem, name in zip(stems, names, strict=True)}
+
+
+def says(shown: Shown) -> str:
+    """What the model says of the picture, for a heading."""
+    top = shown.ranking[0]
+    return f"{shown.exhibit.classifier.record.title} says {top.name}, {percent(top.probability)}"
 
 
 def answer(shown: Shown) -> str:

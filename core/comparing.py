@@ -127,9 +127,7 @@ def compare_map(
     _compare_numbers(made, entry, classifier, where, verdict)
     _compare_greys(entry, kept, found, where, verdict)
     if len(verdict.different) == before:
-        verdict.equal.append(
-            f"{where}: equal, to {largest:.1e} of its largest value and {mean:.1e} of all together."
-        )
+        verdict.equal.append(f"{where}: {_to(largest, mean)}.")
 
 
 def _to(largest: float, mean: float) -> str:

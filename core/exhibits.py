@@ -17,10 +17,12 @@ from core.errors import SettingError
 from core.explainer import Explainer
 from core.models import Classifier, ClassScore
 from core.picture import Picture
+from core.readout import Readout, readout
 from core.rendering import Display, scale
 from core.scores import Question
 from core.settings import (
     GradCamSetting,
+    OcclusionSetting,
     Setting,
     SuperpixelSetting,
     baseline_of,
@@ -63,6 +65,7 @@ class Plate:
         ends: the numbers at the ends of its colour bar.
         patches: int (H, W), of a superpixel ablation.
         layer: that Grad-CAM looked at.
+        read: the map as a pointer reads it.
         baseline: the other picture, as the model sees it, if that was the baseline.
         trust: how far to trust it, as JSON types.
     """
@@ -72,6 +75,7 @@ class Plate:
     attribution: Attribution
     stem: str
     ends: tuple[float, float]
+    read: Readout
     patches: np.ndarray | None = None
     layer: str | None = None
     baseline: Image.Image | None = None
@@ -171,7 +175,9 @@ def _plate(
     ends: tuple[float, float],
 ) -> Plate:
     setting = exhibit.maps[title][0]
-    patches = layer = other = None
+    survey = patches = layer = other = None
+    if isinstance(setting, OcclusionSetting):
+        survey = explainer.survey(exhibit.classifier, exhibit.picture, setting)
     if isinstance(setting, SuperpixelSetting):
         patches = superpixels(seen, setting.segments)
     if isinstance(setting, GradCamSetting):
@@ -186,6 +192,7 @@ def _plate(
         attribution,
         stem,
         ends,
+        readout(attribution, survey, exhibit.classifier.class_names),
         patches,
         layer,
         other,

@@ -19,6 +19,7 @@ from core.exhibits import Plate, Shown
 from core.methods import METHODS
 from core.models import Classifier
 from core.rendering import Display
+from core.samples import is_sample
 from core.settings import Setting, SmoothSetting, method_name, parameters
 
 FORMAT = "where-it-looked/1"
@@ -143,6 +144,7 @@ def _picture(shown: Shown, photo: Json) -> Json:
         "size": list(picture.image.size),
         "region": None if picture.region is None else list(picture.region),
         "seen_part": list(picture.region or preprocessing.crop_box(picture.image.size)),
+        "sample": is_sample(picture.sha256),
         "notes": list(picture.notes),
         **photo,
     }

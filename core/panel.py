@@ -117,7 +117,7 @@ def draw_bar(
     sheet.text(left, baseline, number(low), _SMALL)
     if low < 0 < high:
         sheet.text(left + wide / 2, baseline, "0", _SMALL, align="center")
-    sheet.text(left + wide, baseline, f"{number(high)} {units}", _SMALL, align="right")
+    sheet.text(left + wide, baseline, f"{number(high)} {units}".rstrip(), _SMALL, align="right")
 
 
 def heading(attribution: Attribution) -> str:

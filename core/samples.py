@@ -48,19 +48,24 @@ def samples(folder: Path = FOLDER) -> dict[str, Sample]:
     }
 
 
-def credits_of(digests: Collection[str], folder: Path = FOLDER) -> str:
-    """Authors, sources and licences of those of the samples that have these sha256 digests.
+def is_sample(sha256: str) -> bool:
+    """Whether a picture is one of the gallery's, by the digest of its file."""
+    return any(digest(sample.path.read_bytes()) == sha256 for sample in samples().values())
 
-    As a Markdown table, the lines of ``CREDITS.md``; empty if no sample is among them.
+
+def credits_of(digests: Collection[str], folder: Path = FOLDER) -> str:
+    """Authors, sources and licences of those samples that have these sha256 digests.
+
+    From the table in ``CREDITS.md``, a line each; empty if no sample is among them.
     """
     file = folder / "CREDITS.md"
     if not file.is_file():
         return ""
     table = [line for line in file.read_text("utf-8").splitlines() if line.startswith("|")]
-    named = {line: folder / line.strip("| ").split(" |")[0] for line in table[2:]}
-    rows = [
-        line
-        for line, path in named.items()
-        if path.is_file() and digest(path.read_bytes()) in digests
-    ]
-    return "\n".join(["# Credits of the pictures", "", *table[:2], *rows, ""]) if rows else ""
+    lines = []
+    for row in table[2:]:
+        name, *said = (cell.strip() for cell in row.strip("| ").split(" | "))
+        path = folder / name
+        if path.is_file() and digest(path.read_bytes()) in digests:
+            lines.append(f"{name}: {'; '.join(said)}\n")
+    return "".join(lines)

@@ -81,6 +81,9 @@ class Sheet:
         """The finished page as ``png``, ``svg`` and ``pdf``; neither holds the time it was made."""
         png = io.BytesIO()
         self.picture().save(png, "PNG", dpi=(self._dpi, self._dpi))
+        for axes in self._figure.axes:  # as vectors, pictures keep their own pixels
+            for image in axes.images:
+                image.set_interpolation("none")
         with _naming:  # Matplotlib's only way to name the parts of an SVG the same every time
             before = mpl.rcParams["svg.hashsalt"]
             mpl.rcParams["svg.hashsalt"] = "where-it-looked"
