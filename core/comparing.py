@@ -16,7 +16,7 @@ from core.manifest import Json, setting_from
 from core.models import Classifier
 from core.picture import Picture
 from core.plain_captum import BY_COVERING, BY_GRADIENT, COVERING, difference
-from core.preprocessing import Box, Preprocessing
+from core.preprocessing import Box
 from core.scores import Question
 from core.story import number
 from core.unpacking import Unpacked, array
@@ -73,7 +73,8 @@ def compare_scores(
                     f"{said[what]:.6g}."
                 )
     if len(verdict.different) == wrong:
-        verdict.equal.append(f"{where}: scores equal, to {worst:.1e} logits.")
+        to = f"to {worst:.1e} logits" if worst else "bit by bit"
+        verdict.equal.append(f"{where}: scores equal, {to}.")
 
 
 def compare_map(
@@ -103,8 +104,7 @@ def compare_map(
         if other is None:
             verdict.different.append(f"{where}: the picture that was the baseline is missing.")
             return
-        named = as_seen(other, classifier.record.preprocessing, baseline.partition(":")[2])
-        explainer.as_baseline(named)
+        explainer.as_baseline(as_seen(other, baseline.partition(":")[2]))
     if entry["values"] not in found.files:
         verdict.different.append(f"{where}: the map is missing.")
         return
@@ -201,10 +201,9 @@ def opened(found: Unpacked, name: str, classifier: Classifier) -> Image.Image | 
     return image
 
 
-def as_seen(seen: Image.Image, preprocessing: Preprocessing, name: str) -> Picture:
+def as_seen(seen: Image.Image, name: str) -> Picture:
     """What the model saw, as a picture all of which it sees, unchanged."""
-    side = float(preprocessing.crop)
-    return Picture(name, seen, region=Box(0.0, 0.0, side, side))
+    return Picture(name, seen, region=Box(0, 0, *seen.size))
 
 
 def plain(text: str, most: int = 80) -> str:

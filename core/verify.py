@@ -37,7 +37,6 @@ def verify(
     image: bytes | None = None,
     device: str = "auto",
     report: Report = lambda _: None,
-    explainer: Explainer | None = None,
 ) -> Verdict:
     """Compute a bundle's maps and scores again.
 
@@ -46,7 +45,6 @@ def verify(
         image: the photo's file, where the bundle does not hold it.
         device: where to compute, one of `models.DEVICES`.
         report: told how far it is.
-        explainer: computes; a new one by default, so that nothing is remembered.
 
     Raises:
         BundleError: this is not a bundle, or it holds what no bundle holds.
@@ -58,9 +56,9 @@ def verify(
     verdict = Verdict()
     _check_digests(found, verdict)
     _compare_versions(found.manifest, verdict)
-    explainer = explainer or Explainer()
+    explainer = Explainer()  # of its own: nothing is remembered from before
     used = False
-    for place, exhibit in enumerate(found.manifest["exhibits"], 1):
+    for exhibit in found.manifest["exhibits"]:
         where = f"{plain(exhibit['picture']['name'])}, {plain(exhibit['model']['name'])}"
         for done, total in models.download(exhibit["model"]["name"]):
             report(f"Downloading: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
@@ -71,7 +69,7 @@ def verify(
             verdict.different.append(f"{where}: the picture as the model saw it is missing.")
             continue
         used |= _compare_photo(found, exhibit, classifier, seen, image, where, verdict)
-        picture = as_seen(seen, classifier.record.preprocessing, f"exhibit {place}")
+        picture = as_seen(seen, digest(seen.tobytes()))
         compare_scores(explainer, classifier, picture, exhibit["top"], where, verdict)
         for entry in exhibit["maps"]:
             report(f"{plain(entry['title'])} …")

@@ -62,8 +62,9 @@ def draw_export(
 
 
 def address() -> str:
-    """The address of the present view."""
-    query = urlencode({key: st.query_params.get_all(key) for key in st.query_params}, doseq=True)
+    """The address of the present view, but for this tab."""
+    held = {key: st.query_params.get_all(key) for key in st.query_params if key != "tab"}
+    query = urlencode(held, doseq=True)
     page = (st.context.url or "http://localhost").rstrip("/")
     return f"{page}/?{query}" if query else f"{page}/"
 

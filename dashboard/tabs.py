@@ -33,7 +33,7 @@ FLIPS, COVER, CROP, COMPARE, SIZES, BASELINES_TAB, TRUST, STUDY, EXPORT = TABS =
     "Baselines",
     "How far to trust it",
     "The study",
-    "Take it home",
+    "Export",
 )
 _LISTED = 6  # windows named in the flip map's list
 
