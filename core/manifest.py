@@ -10,7 +10,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 from core.attribution import versions
@@ -20,7 +20,14 @@ from core.methods import METHODS
 from core.models import Classifier
 from core.rendering import Display
 from core.samples import is_sample
-from core.settings import Setting, SmoothSetting, method_name, parameters
+from core.settings import (
+    GradientSetting,
+    IntegratedGradientsSetting,
+    Setting,
+    SmoothSetting,
+    method_name,
+    parameters,
+)
 
 FORMAT = "where-it-looked/1"
 NAME = "manifest.json"
@@ -102,24 +109,27 @@ def setting_from(method: str, found: Mapping[str, Any]) -> Setting:
     if method not in METHODS:
         raise SettingError(f'There is no method "{method}": choose one of {", ".join(METHODS)}.')
     template = METHODS[method].setting
-    given = dict(found)
     if isinstance(template, SmoothSetting):
-        inner = given.pop("method", None)
-        own = {field.name for field in fields(SmoothSetting)} & set(given)
-        within = {key: value for key, value in given.items() if key not in own}
-        given = {key: given[key] for key in own}
-        given |= {"method": setting_from(str(inner), within), "kind": template.kind}
-    for name in ("method", "guided"):
-        if hasattr(template, name) and name not in given:
-            given[name] = getattr(template, name)
-    allowed = {field.name: getattr(template, field.name) for field in fields(template)}
-    for name, value in given.items():
-        if name not in allowed or not _alike(value, allowed[name]):
-            raise SettingError(
-                f"The setting {name!r} of {method} cannot be {str(value)[:40]!r}: "
-                "take the bundle as it was made."
-            )
-    return type(template)(**given)
+        own = {name: found[name] for name in ("samples", "stdev", "seed") if name in found}
+        within = {name: value for name, value in found.items() if name not in {*own, "method"}}
+        inner = setting_from(str(found.get("method")), within)
+        fixed = {"method": inner, "kind": template.kind}
+        expected = {"samples", "stdev", "seed"}
+        right = isinstance(inner, IntegratedGradientsSetting | GradientSetting)
+    else:
+        own, expected, right = dict(found), set(parameters(template)), True
+        fixed = {
+            name: getattr(template, name)
+            for name in ("method", "guided")
+            if hasattr(template, name)
+        }
+    right &= own.keys() == expected
+    if not (right and all(_alike(value, getattr(template, name)) for name, value in own.items())):
+        raise SettingError(
+            f"{str(dict(found))[:200]!r} are not the settings of {method}, which has "
+            f"{', '.join(parameters(template)) or 'none'}: take the bundle as it was made."
+        )
+    return type(template)(**own, **fixed)
 
 
 def _alike(value: object, usual: object) -> bool:
