@@ -109,6 +109,7 @@ def setting_from(method: str, found: Mapping[str, Any]) -> Setting:
     if method not in METHODS:
         raise SettingError(f'There is no method "{method}": choose one of {", ".join(METHODS)}.')
     template = METHODS[method].setting
+    fixed: Json
     if isinstance(template, SmoothSetting):
         own = {name: found[name] for name in ("samples", "stdev", "seed") if name in found}
         within = {name: value for name, value in found.items() if name not in {*own, "method"}}
@@ -142,7 +143,7 @@ def _alike(value: object, usual: object) -> bool:
         return value is None or isinstance(value, str)
     if usual == "enough" or isinstance(usual, int):
         return isinstance(value, int) or (value == "enough" and usual == "enough")
-    return isinstance(value, str) if isinstance(usual, str) else not isinstance(value, dict | list)
+    return isinstance(value, str)
 
 
 def _picture(shown: Shown, photo: Json) -> Json:

@@ -126,6 +126,7 @@ def test_a_finger_reads_a_map(browser, report):
     )
     try:
         page.locator(".box.map").nth(1).tap()
-        assert page.locator(".value").nth(2).inner_text().startswith("row 112, column 112: ")
+        text = page.locator(".value").nth(2).inner_text()
+        assert re.match(r"row 11[0-3], column 11[0-3]: ", text)  # the middle, to a pixel or two
     finally:
         page.context.close()
