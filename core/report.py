@@ -39,14 +39,15 @@ def report(
         caption, citations: as in the bundle.
         credit: whose pictures these are, a line each; may be empty.
     """
-    title = "; ".join(dict.fromkeys(says(each) for each in shown))
+    several = len(shown) > 1
+    names = ", ".join(dict.fromkeys(each.exhibit.name for each in shown))
+    title = f"Where it looked: {names}" if several else f"{says(shown[0])}."
     style = [(_HERE / "report.css").read_text("utf-8")]
-    heading = escape(title).replace(" %", "&nbsp;%")
-    body = [f"<h1>{heading}.</h1>"]
+    body = [f"<h1>{_unbroken(title)}</h1>"]
     for place, (each, said) in enumerate(zip(shown, record["exhibits"], strict=True), 1):
         has_photo = bool(said["picture"]["photo"] or said["picture"]["original"])
         style += _pictures(each, place, has_photo)
-        body += _exhibit(each, place, display, has_photo)
+        body += _exhibit(each, place, display, has_photo, several)
     body += [_trust(shown), _check(record), _made(record), _sources(caption, citations, credit)]
     data = json.dumps([[_readable(plate) for plate in each.plates] for each in shown])
     return Template((_HERE / "report.html").read_text("utf-8")).substitute(
@@ -69,11 +70,18 @@ def _pictures(shown: Shown, place: int, has_photo: bool) -> Iterator[str]:
         yield f".photo-{place} {{ background-image: url({_uri(photo)}); }}"
 
 
+def _unbroken(text: str) -> str:
+    """Text whose numbers are not parted from their percent signs."""
+    return escape(text).replace(" %", "&nbsp;%")
+
+
 def _uri(picture: Any) -> str:
     return data_uri(picture.convert("RGB"), "JPEG")
 
 
-def _exhibit(shown: Shown, place: int, display: Display, has_photo: bool) -> Iterator[str]:
+def _exhibit(
+    shown: Shown, place: int, display: Display, has_photo: bool, several: bool
+) -> Iterator[str]:
     """A picture before a model: what it says, and the maps."""
     record, picture = shown.exhibit.classifier.record, shown.exhibit.picture
     side = record.preprocessing.crop
@@ -86,6 +94,8 @@ def _exhibit(shown: Shown, place: int, display: Display, has_photo: bool) -> Ite
     )
     yield f'<section class="exhibit" data-exhibit="{place - 1}" data-side="{side}">'
     facts = f"{record.title}, {record.accuracy:.1f} % top-1 on ImageNet-1k"
+    if several:
+        yield f"<h2>{_unbroken(says(shown))}</h2>"
     yield f'<p class="quiet">{escape(shown.exhibit.name)} · {escape(facts)}</p>'
     yield f'<div class="top">{bars}</div>'
     yield (
@@ -100,6 +110,7 @@ def _exhibit(shown: Shown, place: int, display: Display, has_photo: bool) -> Ite
         left, top, right, bottom = picture.region or record.preprocessing.crop_box((width, height))
         yield (
             f'<figure class="panel"><h3>Photo</h3><div class="box fit photo-{place}" role="img" '
+            f'style="--shape: {width} / {height}" '
             'aria-label="The photo; outlined, the part that the model sees.">'
             f'<svg class="part" viewBox="0 0 {width} {height}"><path d="M{left:.0f} {top:.0f}'
             f'H{right:.0f}V{bottom:.0f}H{left:.0f}Z"/></svg></div>'
