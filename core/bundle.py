@@ -29,6 +29,7 @@ from core.samples import credits_of
 
 _STORED = (".png", ".jpg", ".jpeg")  # compressed already
 _BEGINNING = (1980, 1, 1, 0, 0, 0)  # of time, for zip files
+_LEVEL = 2  # of PNG: photos come out as small as at 6, four times as fast
 _SCRIPT = "plain_captum.py"
 
 
@@ -145,7 +146,7 @@ def _map_files(plate: Plate) -> dict[str, bytes]:
 def _png(image: Image.Image) -> bytes:
     """Pixels and nothing else, without loss."""
     buffer = io.BytesIO()
-    Image.fromarray(np.asarray(image)).save(buffer, "PNG")
+    Image.fromarray(np.asarray(image)).save(buffer, "PNG", compress_level=_LEVEL)
     return buffer.getvalue()
 
 

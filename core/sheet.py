@@ -80,7 +80,7 @@ class Sheet:
     def files(self) -> dict[str, bytes]:
         """The finished page as ``png``, ``svg`` and ``pdf``; neither holds the time it was made."""
         png = io.BytesIO()
-        self.picture().save(png, "PNG", dpi=(self._dpi, self._dpi))
+        self.picture().save(png, "PNG", dpi=(self._dpi, self._dpi), compress_level=3)
         for axes in self._figure.axes:  # as vectors, pictures keep their own pixels
             for image in axes.images:
                 image.set_interpolation("none")
