@@ -2,6 +2,8 @@
 
     python -m core predict swan.jpg
     python -m core explain swan.jpg --method occlusion --window 15 --stride 8 --out maps
+    python -m core explain penguin.jpg swan.jpg --method ig --method occlusion --bundle both.zip
+    python -m core verify both.zip
     python -m core compare swan.jpg
     python -m core trust swan.jpg --method ig --out trust
     python -m core study --out study
@@ -16,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core import commands, evaluations, models
+from core import commands, evaluations, exporting, models
 from core.baselines import BASELINES
 from core.errors import UserError
 from core.faithfulness import FaithfulnessSetting
@@ -42,7 +44,7 @@ _OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Exit codes: 0 done, 1 the engines differ, 2 refused, 130 interrupted."""
+    """Run one command. Exit codes: 0 done, 1 not equal, 2 refused, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments)
@@ -65,17 +67,29 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--top", type=int, default=5, help="how many classes (5)")
     command.set_defaults(run=commands.predict)
 
-    command = names.add_parser("explain", help="write a map as numbers, picture and record")
-    _add_picture_and_model(command)
-    _add_method(command)
+    command = names.add_parser("explain", help="write maps as numbers, pictures and record")
+    command.add_argument(
+        "image", type=Path, metavar="IMAGE", nargs="+", help="one or several picture files"
+    )
+    _add_model(command, several=True)
+    _add_method(command, several=True)
     command.add_argument(
         "--engine",
         choices=("incremental", "captum"),
         default=argparse.SUPPRESS,
         help="what computes occlusion; captum is slower and keeps one class (incremental)",
     )
-    command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
-    command.set_defaults(run=commands.explain)
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="where to write each map")
+    _add_bundle(command)
+    command.set_defaults(run=exporting.explain)
+
+    command = names.add_parser("verify", help="compute a bundle again: is it what it says?")
+    command.add_argument("bundle", type=Path, metavar="BUNDLE", help="a zip by explain or the page")
+    command.add_argument(
+        "--image", type=Path, metavar="IMAGE", help="the photo, where the bundle does not hold it"
+    )
+    _add_device(command)
+    command.set_defaults(run=exporting.check)
 
     command = names.add_parser("trust", help="how far to trust a map: curves beside controls")
     _add_picture_and_model(command)
@@ -125,21 +139,74 @@ def _add_picture_and_model(command: argparse.ArgumentParser) -> None:
     _add_model(command)
 
 
-def _add_model(command: argparse.ArgumentParser) -> None:
+def _add_model(command: argparse.ArgumentParser, several: bool = False) -> None:
     command.add_argument(
         "--model",
-        default=models.DEFAULT_MODEL,
+        default=[models.DEFAULT_MODEL] if several else models.DEFAULT_MODEL,
+        action=_Several if several else "store",
         metavar="NAME",
-        help=f"one that `models` lists ({models.DEFAULT_MODEL})",
+        help=f"one that `models` lists ({models.DEFAULT_MODEL})"
+        + ("; may be given several times" if several else ""),
     )
+    _add_device(command)
+
+
+def _add_device(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--device", choices=models.DEVICES, default="auto", help="where to compute (auto)"
     )
 
 
-def _add_method(command: argparse.ArgumentParser) -> None:
+def _add_bundle(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--method", required=True, choices=[*METHOD_ALIASES, *METHODS], help="how to explain"
+        "--bundle",
+        type=Path,
+        metavar="FILE",
+        help="write one zip: maps, figures for print, report, record, script to check them",
+    )
+    command.add_argument(
+        "--no-photo", action="store_true", help="leave the photo out of the bundle"
+    )
+    command.add_argument(
+        "--original",
+        action="store_true",
+        help="put the photo's file into the bundle as it is, place and camera included",
+    )
+    command.add_argument(
+        "--same-scale",
+        action="store_true",
+        help="one scale for all maps of the bundle in the same units",
+    )
+    command.add_argument(
+        "--trust",
+        action="store_true",
+        help="judge each map too: some ten seconds each, as the command trust does",
+    )
+    command.add_argument("--link", metavar="URL", help="of the page, for the report to open")
+
+
+class _Several(argparse.Action):
+    """Collects what is given, in place of the default: "append" would add to it."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        _option: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        given = [] if before is self.default else before
+        setattr(namespace, self.dest, [*given, values])
+
+
+def _add_method(command: argparse.ArgumentParser, several: bool = False) -> None:
+    command.add_argument(
+        "--method",
+        required=True,
+        action="append" if several else "store",
+        choices=[*METHOD_ALIASES, *METHODS],
+        help="how to explain" + ("; may be given several times" if several else ""),
     )
     _add_window(command, argparse.SUPPRESS, argparse.SUPPRESS)
     for option, kind, words in _OPTIONS:

@@ -20,11 +20,14 @@ class Progress(NamedTuple):
     Attributes:
         done, total: passes forward and back; ``values`` are final when the two are equal.
         values: gives the map as far as it is known, float64 on the CPU, (C, H, W) or (1, H, W).
+        path: where the points lie between baseline (0) and picture (1), sorted, if the method
+            chose them; else empty.
     """
 
     done: int
     total: int
     values: Callable[[], Tensor]
+    path: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,6 +57,9 @@ class Attribution:
         change: for methods that promise completeness, score of the input minus score of the
             baseline, which the values should add up to; else None.
         provenance: picture and model; None where only tensors were given.
+        path: for Integrated Gradients with "enough" steps, where its points lie between baseline
+            (0) and picture (1), sorted: the trapezoidal rule through them gives the map; else
+            empty.
     """
 
     values: np.ndarray
@@ -67,6 +70,7 @@ class Attribution:
     seconds: float = 0.0
     change: float | None = None
     provenance: Provenance | None = None
+    path: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         """Freeze what the dataclass alone would leave open."""

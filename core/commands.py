@@ -51,9 +51,9 @@ def predict(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def explain(arguments: argparse.Namespace) -> int:
+def explain(arguments: argparse.Namespace, explainer: Explainer | None = None) -> int:
     """Compute a map; write its numbers, a picture of it, and a record of all settings."""
-    explainer = Explainer()
+    explainer = explainer or Explainer()
     setting = setting_of(arguments, explainer)  # a bad setting is refused before any download
     work = begin(arguments, explainer)
     question = question_of(arguments, work)

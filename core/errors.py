@@ -23,3 +23,7 @@ class ModelError(UserError):
 
 class ResourceError(UserError):
     """This machine cannot do what was asked: not even the smallest batch fits into memory."""
+
+
+class BundleError(UserError):
+    """A file is not a bundle that `core.bundle` made, or one that is too large to be taken."""

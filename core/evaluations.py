@@ -8,7 +8,7 @@ from PIL import Image
 
 from core import study, trust
 from core.attribution import Attribution
-from core.console import print_table, progress_line
+from core.console import print_table
 from core.explainer import Explainer
 from core.faithfulness import FaithfulnessSetting
 from core.files import npz, png, write
@@ -25,6 +25,7 @@ from core.work import (
     baseline_named,
     begin,
     by_explainer,
+    judged,
     model_line,
     question_of,
     record_of,
@@ -81,10 +82,7 @@ def judge(arguments: argparse.Namespace) -> int:
     question = question_of(arguments, work)
     attribution = by_explainer(work, setting, question)
     case = Case(work.classifier, work.picture, setting, attribution)
-    with progress_line() as show:
-        for step in Judge(explainer).steps(case, how):
-            show(f"{step.done:,} of {step.total:,} passes")
-    judgement = step.snapshot()
+    judgement = judged(Judge(explainer), case, how)
     record = record_of(arguments.image.name, attribution, work, list(work.picture.notes))
     record["trust"] = trust.record(judgement)
     name = f"{arguments.image.stem}_{arguments.method}_{short(setting)}".rstrip("_") + "_trust"

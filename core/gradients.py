@@ -129,6 +129,7 @@ def gradient_steps(
             forward_passes=at.done + 2,
             seconds=seconds,
             change=at_input - at_reference if adds_up and at.done == at.total else None,
+            path=at.path,
         )
 
     with closing(_progress(asked, setting)) as progress:

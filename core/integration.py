@@ -82,7 +82,7 @@ def adaptive(asked: Asked) -> Generator[Progress, None, None]:
         room = MOST_POINTS - len(known)
         final = near or not room
         total = len(known) if final else MOST_POINTS
-        yield Progress(len(known), total, partial(_trapezoids, dict(known)))
+        yield Progress(len(known), total, partial(_trapezoids, dict(known)), tuple(line))
         if final:
             return
         # Not more than it takes: halve the worst, until what is left of the errors is small enough.

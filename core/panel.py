@@ -1,18 +1,14 @@
-"""A map as a picture for paper or a slide: what the model sees, the map over it, and words.
-
-Drawn with Matplotlib's objects alone: no pyplot, no state that outlives the call.
-"""
+"""A map as a picture for paper or a slide: what the model sees, the map over it, and words."""
 
 import textwrap
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
 from core.attribution import Attribution
 from core.methods import METHODS
 from core.rendering import Display, backdrop, colours, scale
+from core.sheet import PRINT_DPI, QUIET, Sheet
 from core.story import number
 from core.wording import baseline_words, completeness, method_title, settings_words
 
@@ -29,7 +25,6 @@ _LINE = 0.17  # of the caption
 
 _LETTERS = 128  # that surely fit into a line of the caption
 _LARGE, _MIDDLE, _SMALL = 12.5, 8.5, 7.5  # points
-_INK, _QUIET = "#1c2128", "#59636e"
 
 
 def panel(
@@ -49,8 +44,36 @@ def panel(
         display: how the map is shown.
         title: one line, what the model says.
     """
-    rows, columns = attribution.values.shape
     ends = scale([attribution.values], display)
+    return _drawn(picture, attribution, class_names, display, ends, title, DPI).picture()
+
+
+def print_panel(
+    picture: Image.Image,
+    attribution: Attribution,
+    class_names: tuple[str, ...],
+    display: Display,
+    ends: tuple[float, float],
+    *,
+    title: str,
+) -> dict[str, bytes]:
+    """The panel for print, as ``png`` of 300 dpi, ``svg`` and ``pdf``.
+
+    ``ends`` are the numbers at both ends of the colour bar; the rest is as for `panel`.
+    """
+    return _drawn(picture, attribution, class_names, display, ends, title, PRINT_DPI).files()
+
+
+def _drawn(
+    picture: Image.Image,
+    attribution: Attribution,
+    class_names: tuple[str, ...],
+    display: Display,
+    ends: tuple[float, float],
+    title: str,
+    dpi: int,
+) -> Sheet:
+    rows, columns = attribution.values.shape
     lines = [
         line
         for paragraph in caption(attribution, class_names, display)
@@ -59,23 +82,42 @@ def panel(
     tall = _SIDE * rows / columns
     under = _TOP + tall
     right = _MARGIN + _SIDE + _GAP
-    sheet = _Sheet(under + _BELOW + _LINE * len(lines) + _MARGIN - 0.1)
+    sheet = Sheet(_WIDTH, under + _BELOW + _LINE * len(lines) + _MARGIN - 0.1, dpi)
+    size = (_SIDE, tall)
 
     sheet.text(_MARGIN, 0.42, title, _LARGE)
-    sheet.text(_MARGIN, _TOP - 0.09, "What the model sees", _MIDDLE, _QUIET)
-    sheet.image(_MARGIN, _TOP, tall, np.asarray(picture.convert("RGB")), "catrom")
-    sheet.text(_MARGIN, under + 0.17, f"{columns} × {rows} pixels", _SMALL, _QUIET)
+    sheet.text(_MARGIN, _TOP - 0.09, "What the model sees", _MIDDLE, QUIET)
+    sheet.image(_MARGIN, _TOP, size, np.asarray(picture.convert("RGB")), "catrom")
+    sheet.text(_MARGIN, under + 0.17, f"{columns} × {rows} pixels", _SMALL, QUIET)
 
-    sheet.text(right, _TOP - 0.09, heading(attribution), _MIDDLE, _QUIET)
-    sheet.image(right, _TOP, tall, np.asarray(backdrop(picture).convert("RGB")), "catrom")
-    sheet.image(right, _TOP, tall, colours(attribution.values, display, ends), "nearest")
-    ramp = np.linspace(*ends, 256)[None]
-    sheet.image(right, under + 0.1, 0.09, colours(ramp, display, ends), "nearest")
-    _numbers(sheet, right, under + 0.33, ends, attribution.units)
+    sheet.text(right, _TOP - 0.09, heading(attribution), _MIDDLE, QUIET)
+    sheet.image(right, _TOP, size, np.asarray(backdrop(picture).convert("RGB")), "catrom")
+    sheet.image(right, _TOP, size, colours(attribution.values, display, ends), "nearest")
+    draw_bar(sheet, right, under + 0.1, _SIDE, display, ends, attribution.units)
 
     for index, line in enumerate(lines):
-        sheet.text(_MARGIN, under + _BELOW + _LINE * (index + 0.5), line, _SMALL, _QUIET)
-    return sheet.picture()
+        sheet.text(_MARGIN, under + _BELOW + _LINE * (index + 0.5), line, _SMALL, QUIET)
+    return sheet
+
+
+def draw_bar(
+    sheet: Sheet,
+    left: float,
+    top: float,
+    wide: float,
+    display: Display,
+    ends: tuple[float, float],
+    units: str,
+) -> None:
+    """A colour bar, what its ends mean, and where zero is."""
+    ramp = np.linspace(*ends, 256)[None]
+    sheet.image(left, top, (wide, 0.09), colours(ramp, display, ends), "nearest")
+    low, high = ends
+    baseline = top + 0.23
+    sheet.text(left, baseline, number(low), _SMALL)
+    if low < 0 < high:
+        sheet.text(left + wide / 2, baseline, "0", _SMALL, align="center")
+    sheet.text(left + wide, baseline, f"{number(high)} {units}".rstrip(), _SMALL, align="right")
 
 
 def heading(attribution: Attribution) -> str:
@@ -105,61 +147,3 @@ def caption(attribution: Attribution, class_names: tuple[str, ...], display: Dis
     made.append(f"{attribution.forward_passes:,} forward passes{engine}")
     made.append(f"{attribution.seconds:.1f} s")
     return [reading, " · ".join(filter(None, made))]
-
-
-def _numbers(
-    sheet: "_Sheet", left: float, baseline: float, ends: tuple[float, float], units: str
-) -> None:
-    """What the ends of the colour bar mean, and where zero is."""
-    low, high = ends
-    sheet.text(left, baseline, number(low), _SMALL)
-    if low < 0 < high:
-        sheet.text(left + _SIDE / 2, baseline, "0", _SMALL, align="center")
-    sheet.text(left + _SIDE, baseline, f"{number(high)} {units}", _SMALL, align="right")
-
-
-class _Sheet:
-    """A white page; places are inches from its top left corner."""
-
-    def __init__(self, height: float) -> None:
-        self._height = round(height * DPI) / DPI
-        self._figure = Figure(figsize=(_WIDTH, self._height), dpi=DPI, facecolor="white")
-        self._canvas = FigureCanvasAgg(self._figure)
-
-    def text(
-        self,
-        left: float,
-        baseline: float,
-        text: str,
-        size: float,
-        colour: str = _INK,
-        align: str = "left",
-    ) -> None:
-        """Write one line, ``size`` points high."""
-        self._figure.text(
-            left / _WIDTH,
-            1 - baseline / self._height,
-            text,
-            fontsize=size,
-            fontfamily="DejaVu Sans",  # comes with Matplotlib: the same everywhere
-            color=colour,
-            ha=align,
-            va="baseline",
-            parse_math=False,
-        )
-
-    def image(
-        self, left: float, top: float, tall: float, pixels: np.ndarray, interpolation: str
-    ) -> None:
-        """Stretch pixels, uint8 (h, w, 3 or 4), over `_SIDE` times ``tall``."""
-        bottom = self._height - top - tall
-        axes = self._figure.add_axes(
-            (left / _WIDTH, bottom / self._height, _SIDE / _WIDTH, tall / self._height)
-        )
-        axes.set_axis_off()
-        axes.imshow(pixels, aspect="auto", interpolation=interpolation)
-
-    def picture(self) -> Image.Image:
-        """The finished page, RGB."""
-        self._canvas.draw()
-        return Image.fromarray(np.asarray(self._canvas.buffer_rgba())).convert("RGB")

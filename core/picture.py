@@ -75,8 +75,16 @@ def picture_from_file(path: str | Path) -> Picture:
     Raises:
         ImageError: there is no such file, or it is not a picture that can be used.
     """
+    return picture_from_bytes(read_picture(path))
+
+
+def read_picture(path: str | Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"{path} cannot be read ({error.strerror}): check the path.") from error
-    return picture_from_bytes(data)

@@ -1,8 +1,11 @@
 """The pictures in ``sample_images/``: put a file there and it is in the gallery."""
 
 import tomllib
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+
+from core.images import digest
 
 FOLDER = Path(__file__).resolve().parent.parent / "sample_images"
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
@@ -43,3 +46,26 @@ def samples(folder: Path = FOLDER) -> dict[str, Sample]:
         )
         for name in order
     }
+
+
+def is_sample(sha256: str) -> bool:
+    """Whether a picture is one of the gallery's, by the digest of its file."""
+    return any(digest(sample.path.read_bytes()) == sha256 for sample in samples().values())
+
+
+def credits_of(digests: Collection[str], folder: Path = FOLDER) -> str:
+    """Authors, sources and licences of those samples that have these sha256 digests.
+
+    From the table in ``CREDITS.md``, a line each; empty if no sample is among them.
+    """
+    file = folder / "CREDITS.md"
+    if not file.is_file():
+        return ""
+    table = [line for line in file.read_text("utf-8").splitlines() if line.startswith("|")]
+    lines = []
+    for row in table[2:]:
+        name, *said = (cell.strip() for cell in row.strip("| ").split(" | "))
+        path = folder / name
+        if path.is_file() and digest(path.read_bytes()) in digests:
+            lines.append(f"{name}: {'; '.join(said)}\n")
+    return "".join(lines)

@@ -13,6 +13,9 @@ from core.baselines import PICTURE, check_baseline
 from core.console import progress_line
 from core.errors import SettingError
 from core.explainer import Explainer
+from core.faithfulness import FaithfulnessSetting
+from core.judgement import Case, Judgement
+from core.judging import Judge
 from core.labels import search
 from core.methods import with_options
 from core.models import Classifier, ClassScore
@@ -106,6 +109,14 @@ def by_explainer(work: Work, setting: Setting, question: Question) -> Attributio
     """The finished map, with progress."""
     with progress_line() as show:
         for step in work.explainer.steps(work.classifier, work.picture, setting, question):
+            show(f"{step.done:,} of {step.total:,} passes")
+    return step.snapshot()
+
+
+def judged(judge: Judge, case: Case, how: FaithfulnessSetting) -> Judgement:
+    """The finished judgement of a map, with progress."""
+    with progress_line() as show:
+        for step in judge.steps(case, how):
             show(f"{step.done:,} of {step.total:,} passes")
     return step.snapshot()
 

@@ -68,10 +68,26 @@ def begin() -> None:
     wanted = st.query_params.get("sample", DEFAULT_SAMPLE)
     if wanted in gallery():
         st.session_state["source"] = wanted
+        _begin_crop(wanted)
     elif wanted == UPLOAD:
         _notice("The picture of this view was an upload, and uploads are not part of an address.")
     else:
         _notice(f'There is no sample "{wanted}"; the page shows {gallery()[DEFAULT_SAMPLE].title}.')
+
+
+def _begin_crop(sample: str) -> None:
+    """Take the crop that the address asks for."""
+    wanted = st.query_params.get("crop")
+    if wanted is None:
+        return
+    try:
+        region = Box(*(float(edge) for edge in wanted.split(",")))
+        sample_picture(sample).cropped(region)
+    except (ValueError, TypeError):  # no four numbers, or no square of the photo
+        del st.query_params["crop"]
+        _notice(f"The address asks for a crop {wanted!r}, which is not possible.")
+    else:
+        st.session_state["region"] = region
 
 
 def _address() -> dict[str, list[str]]:
@@ -154,6 +170,28 @@ def choose_sample(name: str) -> None:
 def choose_region(region: Box | None) -> None:
     """Let the model see another square of the photo, or its own centre crop again."""
     st.session_state["region"] = region
+    if region is not None and st.session_state["source"] != UPLOAD:
+        st.query_params["crop"] = ",".join(f"{edge:.6g}" for edge in region)
+    else:
+        st.query_params.pop("crop", None)
+
+
+def picture_name() -> str:
+    """The file name of the picture on the page."""
+    source = st.session_state["source"]
+    if source == UPLOAD:
+        upload = st.session_state.get("uploader")
+        return "photo" if upload is None else upload.name
+    return gallery()[source].path.name
+
+
+def original() -> bytes | None:
+    """The picture's file as it is; None for an upload that is not there any more."""
+    source = st.session_state["source"]
+    if source != UPLOAD:
+        return gallery()[source].path.read_bytes()
+    upload = st.session_state.get("uploader")
+    return None if upload is None else upload.getvalue()
 
 
 def current_picture() -> tuple[Picture, Sample | None]:
@@ -167,6 +205,6 @@ def current_picture() -> tuple[Picture, Sample | None]:
 
 def _take(source: str) -> None:
     st.session_state["source"] = source
-    st.session_state["region"] = None
+    choose_region(None)
     st.session_state["notices"] = []
     st.query_params["sample"] = source

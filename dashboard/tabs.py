@@ -19,11 +19,12 @@ from core.story import percent
 from dashboard import components, rows, state
 from dashboard.board import Board
 from dashboard.evidence import draw_evidence
+from dashboard.export import draw_export
 from dashboard.methods import Methods
 from dashboard.panels import Panel, panels_html
 from dashboard.view import Look, Scene, bars_html, input_uri, photo_uri
 
-FLIPS, COVER, CROP, COMPARE, SIZES, BASELINES_TAB, TRUST, STUDY = TABS = (
+FLIPS, COVER, CROP, COMPARE, SIZES, BASELINES_TAB, TRUST, STUDY, EXPORT = TABS = (
     "What flips it",
     "Cover it yourself",
     "Choose the crop",
@@ -32,6 +33,7 @@ FLIPS, COVER, CROP, COMPARE, SIZES, BASELINES_TAB, TRUST, STUDY = TABS = (
     "Baselines",
     "How far to trust it",
     "The study",
+    "Export",
 )
 _LISTED = 6  # windows named in the flip map's list
 
@@ -63,6 +65,8 @@ def draw_tabs(
                 return rows.compare_baselines(explainer, scene, question, methods, look)
             elif name == TRUST:
                 return draw_evidence(explainer, scene, question, board, methods, look)
+            elif name == EXPORT:
+                draw_export(explainer, scene, question, methods, look, board.judgements)
             else:
                 return rows.reproduce_study(explainer, scene)
     return []

@@ -63,6 +63,11 @@ def test_every_core_module_says_what_it_is_for(path):
     assert (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").strip()
 
 
-def test_torchvision_is_imported_in_one_place():
+def test_torchvision_is_imported_in_one_place_and_by_the_script_that_stands_alone():
     importers = {name_of(p) for p in CORE + DASHBOARD if "torchvision" in imported(p.read_text())}
-    assert importers == {"core/torchvision_compat.py"}
+    assert importers == {"core/torchvision_compat.py", "core/plain_captum.py"}
+
+
+def test_the_script_in_bundles_imports_nothing_of_ours():
+    source = (ROOT / "core" / "plain_captum.py").read_text("utf-8")
+    assert not imported(source) & {"core", "dashboard", "tests", "benchmarks"}

@@ -2,8 +2,9 @@
 
 from PIL import Image
 
+from core.images import digest
 from core.picture import picture_from_file
-from core.samples import FOLDER, Sample, samples
+from core.samples import FOLDER, Sample, credits_of, is_sample, samples
 
 
 def put(folder, *names):
@@ -48,3 +49,21 @@ def test_the_pictures_that_come_with_the_program():
         assert min(picture_from_file(sample.path).image.size) >= 224
         assert sample.title
         assert f"| {sample.path.name} |" in credits_, "a picture without its author"
+
+
+def test_credits_are_of_the_pictures_that_are_shown():
+    found = samples()
+    shas = {name: digest(found[name].path.read_bytes()) for name in ("swan", "kingfisher")}
+    lines = credits_of(set(shas.values())).splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("swan.jpg: ")
+    assert "Charles J. Sharp" in lines[0]
+    assert "CC-BY-SA-4.0" in lines[0]
+    assert lines[1].startswith("kingfisher.jpg: ")
+    assert credits_of({"0" * 64}) == ""
+    assert is_sample(shas["swan"])
+    assert not is_sample("0" * 64)
+
+
+def test_a_gallery_without_credits(tmp_path):
+    assert credits_of({"0" * 64}, tmp_path) == ""

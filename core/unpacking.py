@@ -1,0 +1,239 @@
+"""From the untrusted bytes of a bundle to its manifest and files, or to a sentence why not.
+
+Nothing is written to disk and nothing is unpickled. Names, kinds, numbers and sizes of the entries
+are checked before any of them is read, and the manifest's shape before any of it is used.
+"""
+
+import io
+import json
+import math
+import re
+import stat
+import zipfile
+import zlib
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from core.errors import BundleError
+from core.exhibits import MOST_EXHIBITS, MOST_MAPS
+from core.manifest import FORMAT, NAME, Json
+
+MAX_PACKED = 300 * 1000 * 1000  # bytes, decimal
+MAX_UNPACKED = 500 * 1000 * 1000
+MAX_FILES = 2000
+MAX_MANIFEST = 5 * 1000 * 1000
+_WAY_OUT = "take the file as `explain --bundle` or the page wrote it."
+_NAME = re.compile(r"[\w.-]{1,120}(/[\w.-]{1,120}){0,3}", re.ASCII)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+# The manifest's shape: types, lists of one kind, and mappings with at least these keys.
+_MAYBE_NUMBER = (float, int, type(None))
+_SHAPE: Json = {
+    "format": str,
+    "exhibits": [
+        {
+            "picture": {
+                "name": str,
+                "sha256": str,
+                "size": [int],
+                "region": [(float, int)],
+                "seen": str,
+                "photo": (str, type(None)),
+                "photo_exact": bool,
+                "original": (str, type(None)),
+            },
+            "model": {"name": str, "weights_sha256": str, "device": str, "preprocessing": dict},
+            "top": [{"index": int, "name": str, "probability": float, "logit": float}],
+            "maps": [
+                {
+                    "title": str,
+                    "method": str,
+                    "settings": dict,
+                    "question": {"target": int, "contrast": (int, type(None)), "kind": str},
+                    "units": str,
+                    "target_name": str,
+                    "score_change": _MAYBE_NUMBER,
+                    "completeness_gap": _MAYBE_NUMBER,
+                    "values": str,
+                    "grey16": {"file": str, "black": (float, int), "white": (float, int)},
+                }
+            ],
+        }
+    ],
+    "versions": dict,
+    "files": dict,
+    "digests": dict,
+}
+_MAY_BE_NULL = ("manifest.exhibits.picture.region",)
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A bundle in memory.
+
+    Attributes:
+        manifest: of the shape that `core.manifest` writes.
+        files: contents by name, the manifest not among them; all are listed in it, but it may list
+            more.
+    """
+
+    manifest: Json
+    files: dict[str, bytes]
+
+
+def unpack(data: bytes) -> Unpacked:
+    """Open a bundle.
+
+    Raises:
+        BundleError: it is none, or too large, or holds what no bundle holds.
+    """
+    if len(data) > MAX_PACKED:
+        raise BundleError(
+            f"The file has {len(data):,} bytes and a bundle has at most {MAX_PACKED:,}: {_WAY_OUT}"
+        )
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _check_entries(archive.infolist())
+            if NAME not in archive.namelist():
+                raise BundleError(f"The file has no {NAME}, so it is not a bundle: {_WAY_OUT}")
+            files = {name: archive.read(name) for name in archive.namelist()}
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BundleError(f"The file is not a zip that can be read: {_WAY_OUT}") from error
+    except (ValueError, OSError) as error:
+        if isinstance(error, BundleError):
+            raise
+        raise BundleError(f"The file is not a zip that can be read: {_WAY_OUT}") from error
+    manifest = _manifest(files.pop(NAME))
+    foreign = sorted(files.keys() - manifest["files"].keys())
+    if foreign:
+        raise BundleError(
+            f"The bundle holds {_shown(foreign[0])}, which its manifest does not list: {_WAY_OUT}"
+        )
+    return Unpacked(manifest, files)
+
+
+def array(data: bytes, dtype: type[np.generic], shape: tuple[int, int]) -> np.ndarray:
+    """The content of a ``.npy`` file that must be of this type and shape.
+
+    Raises:
+        BundleError: it is not.
+    """
+    file = io.BytesIO(data)
+    try:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("another version")
+        found = np.lib.format.read_array_header_1_0(file, max_header_size=1000)
+        if found != (shape, False, np.dtype(dtype)):  # before anything of that size is made
+            raise ValueError(f"it says {found}")
+        values = np.frombuffer(file.read(), dtype).reshape(shape)
+        if not np.isfinite(values).all():
+            raise ValueError("values that are not finite")
+    except (ValueError, SyntaxError, TypeError, EOFError) as error:
+        raise BundleError(
+            f"A map in the bundle is not the {shape[0]} × {shape[1]} numbers that it should be: "
+            f"{_WAY_OUT}"
+        ) from error
+    return values
+
+
+def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
+    """Refuse what could do harm when read, by what the zip says of it."""
+    if len(entries) > MAX_FILES:
+        raise BundleError(f"The file holds {len(entries):,} files, a bundle at most {MAX_FILES:,}.")
+    total = 0
+    names = set()
+    for entry in entries:
+        kind = stat.S_IFMT(entry.external_attr >> 16)
+        parts = entry.filename.split("/")
+        if not _NAME.fullmatch(entry.filename) or {"", ".", ".."} & set(parts):
+            raise BundleError(
+                f"The bundle holds a file called {_shown(entry.filename)}, a name that no bundle "
+                f"uses: {_WAY_OUT}"
+            )
+        if entry.filename in names:
+            raise BundleError(
+                f"The bundle holds {_shown(entry.filename)} more than once: {_WAY_OUT}"
+            )
+        names.add(entry.filename)
+        if entry.flag_bits & 1 or kind not in (0, stat.S_IFREG):
+            raise BundleError(
+                f"{_shown(entry.filename)} in the bundle is encrypted or no ordinary file: "
+                f"{_WAY_OUT}"
+            )
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise BundleError(
+                f"{_shown(entry.filename)} in the bundle is packed in a way that no bundle uses: "
+                f"{_WAY_OUT}"
+            )
+        total += entry.file_size
+        if total > MAX_UNPACKED or (entry.filename == NAME and entry.file_size > MAX_MANIFEST):
+            raise BundleError(
+                f"The bundle would unpack to more than the {MAX_UNPACKED:,} bytes that are "
+                f"allowed, or its manifest to more than {MAX_MANIFEST:,}: {_WAY_OUT}"
+            )
+
+
+def _manifest(data: bytes) -> Json:
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(constant)
+
+    try:
+        found = json.loads(data.decode("utf-8"), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"The bundle's {NAME} is not readable JSON: {_WAY_OUT}") from error
+    if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:
+        raise BundleError(
+            f"The bundle is of the kind {_shown(str(found['format']))}; this program reads "
+            f"{FORMAT}: use the version that made it."
+        )
+    _check_shape(found, _SHAPE, "manifest")
+    exhibits = found["exhibits"]
+    if not 1 <= len(exhibits) <= MOST_EXHIBITS:
+        _wrong("manifest.exhibits")
+    for exhibit in exhibits:
+        region, size = exhibit["picture"]["region"], exhibit["picture"]["size"]
+        if len(size) != 2 or (region is not None and len(region) != 4):
+            _wrong("manifest.exhibits.picture")
+        if not 1 <= len(exhibit["maps"]) <= MOST_MAPS or not exhibit["top"]:
+            _wrong("manifest.exhibits.maps")
+    for name, digest in found["files"].items():
+        if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
+            _wrong(f"manifest.files.{name}")
+    return found
+
+
+def _check_shape(found: object, shape: Any, place: str) -> None:
+    if isinstance(shape, dict):
+        if not isinstance(found, dict):
+            _wrong(place)
+        for key, inner in shape.items():
+            if key not in found:
+                _wrong(f"{place}.{key}")
+            _check_shape(found[key], inner, f"{place}.{key}")
+    elif isinstance(shape, list):
+        if found is None and place in _MAY_BE_NULL:
+            return
+        if not isinstance(found, list):
+            _wrong(place)
+        for each in found:
+            _check_shape(each, shape[0], place)
+    else:
+        allowed = shape if isinstance(shape, tuple) else (shape,)
+        number = isinstance(found, int | float) and not isinstance(found, bool)
+        if not isinstance(found, allowed) or (isinstance(found, bool) and bool not in allowed):
+            _wrong(place)
+        if number and not math.isfinite(found):
+            _wrong(place)
+
+
+def _wrong(place: str) -> NoReturn:
+    raise BundleError(
+        f"The bundle's {NAME} does not have what it should at {_shown(place)}: {_WAY_OUT}"
+    )
+
+
+def _shown(text: str) -> str:
+    """What a file says, short and without anything that a terminal would act on."""
+    return repr(text if len(text) <= 80 else f"{text[:79]}…")

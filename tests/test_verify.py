@@ -1,0 +1,215 @@
+"""A bundle that is what it says is called equal; one changed number is found and named."""
+
+import functools
+import io
+
+import numpy as np
+import pytest
+from bundles import (
+    MAPS,
+    PENGUIN,
+    SWAN,
+    contents,
+    exhibit,
+    explainer,
+    swan_bundle,
+    with_manifest,
+    zipped,
+)
+from PIL import Image
+
+from core import models
+from core.bundle import bundle
+from core.errors import BundleError, SettingError
+from core.rendering import Display
+from core.settings import OcclusionSetting
+from core.verify import verify
+
+
+@pytest.fixture(autouse=True, scope="module")
+def load_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "load", functools.cache(models.load))
+        yield
+
+
+COARSE = {"Occlusion": (OcclusionSetting(112, 112), MAPS["Occlusion 112/80"][1])}
+
+
+@functools.cache
+def small():
+    """One map of four windows, with the photo."""
+    return bundle(explainer(), [exhibit(maps=COARSE)], Display())
+
+
+def checked(data, **options):
+    return verify(data, device="cpu", **options)
+
+
+def test_what_was_made_is_equal():
+    verdict = checked(swan_bundle())
+    assert verdict.different == []
+    assert verdict.notes == []
+    assert len(verdict.equal) == 2 + len(MAPS)  # the crop, the scores, the maps
+    assert all("equal" in sentence for sentence in verdict.equal[1:])
+
+
+def section(manifest, *path):
+    for part in path[:-1]:
+        manifest = manifest[part]
+    return manifest, path[-1]
+
+
+CHANGES = [
+    (("exhibits", 0, "top", 0, "probability"), 0.5279, "exhibits/1/top", "probability of king"),
+    (("exhibits", 0, "top", 1, "logit"), 6.0, "exhibits/1/top", "the logit of goose is"),
+    (("exhibits", 0, "top", 1, "index"), 100, "exhibits/1/top", "number 2 is goose"),
+    (("exhibits", 0, "picture", "sha256"), "0" * 64, "exhibits/1/picture", None),
+    (("exhibits", 0, "picture", "size"), [640, 641], "exhibits/1/picture", "photo is 640 × 640"),
+    (
+        ("exhibits", 0, "picture", "region"),
+        [0, 0, 500, 500],
+        "exhibits/1/picture",
+        "what the model saw is not that part",
+    ),
+    (
+        ("exhibits", 0, "model", "weights_sha256"),
+        "ab" * 32,
+        "exhibits/1/model",
+        "the manifest says abababababab…",
+    ),
+    (("exhibits", 0, "model", "preprocessing", "resize"), 232, "exhibits/1/model", "resize is 256"),
+    (
+        ("exhibits", 0, "maps", 0, "settings", "window"),
+        113,
+        "exhibits/1/maps/1/settings",
+        "Occlusion: the map differs by up to",
+    ),
+    (
+        ("exhibits", 0, "maps", 0, "settings", "baseline"),
+        "black",
+        "exhibits/1/maps/1/settings",
+        "Occlusion: the map differs by up to",
+    ),
+    (
+        ("exhibits", 0, "maps", 0, "question", "target"),
+        99,
+        "exhibits/1/maps/1/question",
+        "target_name is goose",
+    ),
+    (
+        ("exhibits", 0, "maps", 0, "grey16", "white"),
+        9.5,
+        "exhibits/1/maps/1/grey16",
+        "its 16-bit picture says something else",
+    ),
+    (("exhibits", 0, "maps", 0, "units"), "nats", "exhibits/1/maps/1/units", "units is logits"),
+    (
+        ("exhibits", 0, "maps", 0, "score_change"),
+        1.5,
+        "exhibits/1/maps/1/score_change",
+        "score_change is None",
+    ),
+    (("display", "opacity"), 0.5, "display", None),
+    (("versions", "torch"), "1.0", "versions", None),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "place", "recomputed"),
+    CHANGES,
+    ids=[".".join(map(str, c[0])) for c in CHANGES],
+)
+def test_one_changed_number_is_caught(path, value, place, recomputed):
+    def change(manifest):
+        where, key = section(manifest, *path)
+        assert where[key] != value
+        where[key] = value
+
+    verdict = checked(with_manifest(small(), change))
+    assert f"manifest.json was changed after it was written: {place}." in verdict.different
+    # Whoever makes the digests fit as well is found by computing it again.
+    resealed = checked(with_manifest(small(), change, seal=True)).different
+    if recomputed is None:
+        assert resealed == []
+    else:
+        assert any(recomputed in sentence for sentence in resealed), resealed
+
+
+def test_a_changed_map_is_caught_with_its_place():
+    files = contents(small())
+    values = np.load(io.BytesIO(files["maps/1-1-occlusion.npy"])).copy()
+    values[30, 200] += 1.0
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    changed = zipped({**files, "maps/1-1-occlusion.npy": buffer.getvalue()})
+    different = checked(changed).different
+    assert "maps/1-1-occlusion.npy was changed after the bundle was made." in different
+    assert any(
+        "differs by up to 1.00 logits, at row 30, column 200" in sentence for sentence in different
+    )
+
+
+def test_a_missing_file_is_a_difference():
+    files = contents(small())
+    del files["figure.pdf"]
+    del files["maps/1-1-occlusion.npy"]
+    different = checked(zipped(files)).different
+    assert "figure.pdf is missing from the bundle." in different
+    assert any(sentence.endswith("Occlusion: the map is missing.") for sentence in different)
+
+
+def test_another_photo_than_was_seen_is_caught():
+    files = contents(small())
+    (name,) = (name for name in files if name.startswith("photo"))
+    turned = Image.open(io.BytesIO(files[name])).rotate(180)
+    buffer = io.BytesIO()
+    turned.save(buffer, "PNG")
+    different = checked(zipped({**files, name: buffer.getvalue()})).different
+    assert any("what the model saw is not that part of the photo" in line for line in different)
+
+
+def test_without_the_photo_it_can_be_given():
+    data = bundle(explainer(), [exhibit(maps=COARSE)], Display(), photo=False)
+    verdict = checked(data)
+    assert verdict.different == []
+    assert "give the photo with --image" in verdict.notes[0]
+    verdict = checked(data, image=SWAN.read_bytes())
+    assert verdict.different == verdict.notes == []
+    assert "the model saw that part of the photo" in verdict.equal[0]
+    verdict = checked(data, image=PENGUIN.read_bytes())
+    assert verdict.different == ["The given picture is none of those that the bundle is of."]
+
+
+def test_another_picture_as_baseline_travels_along():
+    name = explainer().as_baseline(exhibit(PENGUIN).picture)
+    maps = {"Occlusion": (OcclusionSetting(112, 112, name), COARSE["Occlusion"][1])}
+    data = bundle(explainer(), [exhibit(maps=maps)], Display())
+    assert checked(data).different == []
+    files = contents(data)
+    del files["maps/1-1-occlusion-baseline.png"]
+    assert any("baseline is missing" in sentence for sentence in checked(zipped(files)).different)
+
+
+def test_settings_out_of_range_are_refused():
+    def change(manifest):
+        manifest["exhibits"][0]["maps"][0]["settings"]["window"] = 500
+
+    with pytest.raises(SettingError, match="choose between 1 and 224"):
+        checked(with_manifest(small(), change))
+
+
+def test_a_map_of_another_size_is_refused():
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros((8, 8), np.float32))
+    files = {**contents(small()), "maps/1-1-occlusion.npy": buffer.getvalue()}
+    with pytest.raises(BundleError, match="224 × 224 numbers"):
+        checked(zipped(files))
+
+
+def test_what_a_bundle_says_reaches_no_terminal_unfiltered():
+    def change(manifest):
+        manifest["exhibits"][0]["picture"]["name"] = "\x1b[2Jswan"
+
+    verdict = checked(with_manifest(small(), change))
+    assert not any("\x1b" in sentence for sentence in (*verdict.equal, *verdict.different))
