@@ -17,7 +17,8 @@ class Likeness(NamedTuple):
 
     Attributes:
         spearman: rank correlation, -1..1.
-        ssim: mean structural similarity of the maps, each scaled to -1..1; -1..1. Wang et al.,
+        ssim: mean structural similarity of the maps, each scaled to -1..1. It asks where something
+            is rather than with which sign: a map and its negative are about 0.5. Wang et al.,
             "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004.
     """
 

@@ -184,7 +184,7 @@ def curve_steps(
     kept = _kept(count, setting)
     if any(len(order) != count for order in orders):
         raise SettingError(
-            f"An order has not the {count} blocks of this input: give the map of this input."
+            f"The input has {count} blocks, the map {len(orders[0])}: give the map of this input."
         )
     found: Curves = {}
     for direction in DIRECTIONS:

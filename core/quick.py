@@ -7,6 +7,7 @@ A coarse one will do for that, as long as both sides of the comparison are equal
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from PIL import Image
@@ -53,6 +54,13 @@ class Asking:
     baseline: Tensor
     seen: Image.Image
     batch_seconds: float | None = None
+
+    @cached_property
+    def patches(self) -> np.ndarray:
+        """The superpixels of the picture as it is, on which all its quick maps are made."""
+        setting = quick_setting(self.setting)
+        assert isinstance(setting, SuperpixelSetting)
+        return superpixels(self.seen, setting.segments)
 
 
 def quick_setting(setting: Setting) -> Setting:
@@ -125,8 +133,7 @@ def _begun(
         goal = int(coarse(survey.grid.shape).sum())
         return occlusion_steps(survey, question, asking.batch_seconds), goal
     if isinstance(setting, SuperpixelSetting):
-        patches = superpixels(asking.seen, setting.segments)
-        parts = SuperpixelSurvey(module, inputs, patches, asking.baseline)
+        parts = SuperpixelSurvey(module, inputs, asking.patches, asking.baseline)
         return superpixel_steps(parts, question, asking.batch_seconds), None
     return (
         gradient_steps(module, inputs, question, setting, asking.baseline, asking.batch_seconds),

@@ -15,7 +15,7 @@ from core.agreement import agreement
 from core.quick import Asking, quick_map
 
 RADIUS = 0.02
-"""Of the noise, in units of the normalised input: about one grey level of 255."""
+"""Of the noise, in units of the normalised input: one to three grey levels of 255."""
 
 SAMPLES = 3
 _STEADY = 0.5  # rank correlation

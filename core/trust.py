@@ -194,9 +194,9 @@ def _randomisation_words(found: Randomisation) -> str:
 
 def _sensitivity_words(found: Sensitivity) -> str:
     return (
-        f"Noise of at most {RADIUS:g} on the model's input, about one grey level, moves the map by "
-        f"up to {_share(found.largest)} of its norm (sensitivity-max, lower is better), and the "
-        f"rank correlation falls to {_two(found.spearman)}: {found.verdict}."
+        f"Noise of at most {RADIUS:g} on the model's input, one to three grey levels of 255, moves "
+        f"the map by up to {_share(found.largest)} of its norm (sensitivity-max, lower is better), "
+        f"and the rank correlation falls to {_two(found.spearman)}: {found.verdict}."
     )
 
 

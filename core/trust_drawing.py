@@ -24,7 +24,7 @@ def drawing(judgement: Judgement, title: str) -> Image.Image:
     """A complete judgement, RGB: curves beside their controls, maps of random weights, sentences.
 
     Raises:
-        ValueError: a measure is missing.
+        ValueError: curves or randomisation are missing.
     """
     curves, random = judgement.curves, judgement.randomisation
     if curves is None or random is None:
