@@ -23,3 +23,7 @@ class ModelError(UserError):
 
 class ResourceError(UserError):
     """This machine cannot do what was asked: not even the smallest batch fits into memory."""
+
+
+class TalkError(UserError):
+    """The file of a talk cannot be used: which line, and why."""
