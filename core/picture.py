@@ -23,12 +23,15 @@ class Picture:
         region: a square of the photo, in its pixels; None for the model's own centre crop.
         image: RGB, upright.
         notes: sentences on what was changed on opening it (first frame of an animation, ...).
+        from_file: whether it is a file of this machine; what belongs to an upload is kept in memory
+            only.
     """
 
     sha256: str
     image: Image.Image = field(compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     region: Box | None = None
+    from_file: bool = field(default=False, compare=False)
 
     @property
     def key(self) -> tuple[str, Box | None]:
@@ -79,4 +82,4 @@ def picture_from_file(path: str | Path) -> Picture:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"{path} cannot be read ({error.strerror}): check the path.") from error
-    return picture_from_bytes(data)
+    return replace(picture_from_bytes(data), from_file=True)

@@ -45,24 +45,23 @@ class Scene:
     Attributes:
         title: a few words for the last row.
         model: name in the registry.
+        pictures: what it is about; none in a `PhotoScene`.
     """
 
     title: str
     model: str
+    pictures: tuple[TalkPicture, ...]
 
 
 @dataclass(frozen=True)
 class AnswerScene(Scene):
     """A picture, and what the model says of it."""
 
-    picture: TalkPicture
-
 
 @dataclass(frozen=True)
 class MapsScene(Scene):
     """Where the model looked: maps of the predicted class on one scale, one per picture."""
 
-    pictures: tuple[TalkPicture, ...]
     setting: Setting
 
 
@@ -70,7 +69,6 @@ class MapsScene(Scene):
 class BrushScene(Scene):
     """A picture to paint on; what is covered becomes the baseline."""
 
-    picture: TalkPicture
     baseline: str
 
 
@@ -79,11 +77,11 @@ class ContrastScene(Scene):
     """Why this class and not that: the map of the predicted class less another.
 
     Attributes:
+        setting: of the map.
         against: index of the other class.
         absent: name of a class that the model does not have, to be said so; None to say nothing.
     """
 
-    picture: TalkPicture
     setting: Setting
     against: int
     absent: str | None
@@ -93,7 +91,6 @@ class ContrastScene(Scene):
 class TrustScene(Scene):
     """How far to trust the map of the predicted class."""
 
-    picture: TalkPicture
     setting: Setting
 
 
@@ -156,8 +153,8 @@ def _scene(table: Table, pictures: Mapping[str, TalkPicture], default_model: str
     title = table.take("title", str, "a few words")
     model = _model(table, default_model)
 
-    def one() -> TalkPicture:
-        return named("picture", table.take("picture", str, _one_of(pictures)))
+    def one() -> tuple[TalkPicture]:
+        return (named("picture", table.take("picture", str, _one_of(pictures))),)
 
     def named(key: str, name: str) -> TalkPicture:
         if name not in pictures:
@@ -188,7 +185,7 @@ def _scene(table: Table, pictures: Mapping[str, TalkPicture], default_model: str
         case "trust":
             scene = TrustScene(title, model, one(), _setting(table, model))
         case _:
-            scene = PhotoScene(title, model, _setting(table, model))
+            scene = PhotoScene(title, model, (), _setting(table, model))
     table.finish()
     return scene
 

@@ -1,4 +1,4 @@
-"""Small browser components that Streamlit lacks: crop box, brush, compare slider, hover read-outs.
+"""Small browser components that Streamlit lacks: crop box, brush, compare slider, read-outs, pages.
 
 Their JavaScript and CSS lie in ``dashboard/frontend`` and go to the page as they are. What the
 browser sends back is not trusted: a message that is not what the component would send counts as no
@@ -9,7 +9,7 @@ import base64
 import binascii
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,14 @@ _INSPECT_HTML = """
   <div class="tip"></div>
 </div>
 """
+_PAGES_HTML = """
+<nav aria-label="Scenes">
+  <button type="button" class="back" aria-label="Scene before" title="Left arrow">‹</button>
+  <span class="place" role="status"></span>
+  <button type="button" class="on" aria-label="Next scene" title="Right arrow">›</button>
+  <a href="?" aria-label="Leave the talk" title="Leave the talk">×</a>
+</nav>
+"""
 
 
 def _component(name: str, html: str, *parts: str) -> ComponentRenderer:
@@ -105,6 +113,7 @@ _CROP = _component("crop", _CROP_HTML)
 _BRUSH = _component("brush", _BRUSH_HTML, "mask")
 _COMPARE = _component("compare", _COMPARE_HTML)
 _INSPECT = _component("inspect", _INSPECT_HTML)
+_PAGES = _component("pages", _PAGES_HTML)
 
 
 def crop_box(
@@ -218,6 +227,26 @@ def inspect(panels: dict[str, dict[str, Any]], *, key: str) -> None:
     _INSPECT(key=key, data={"panels": panels})
 
 
+def pages(page: int, count: int, *, key: str, turn: Callable[[int], None]) -> None:
+    """Turns the pages of a talk: arrow keys, what clickers send, and a line in the corner.
+
+    Args:
+        page: the present one, from 1.
+        count: of pages.
+        key: of the component.
+        turn: called with the page that the user wants, before the run that this starts.
+    """
+
+    def turned() -> None:
+        wanted = read_page(_message(key, "page"), count)
+        if wanted is not None:
+            turn(wanted)
+
+    answer = message_id(_message(key, "page"))
+    data = {"page": page, "count": count, "answer": answer}
+    _PAGES(key=key, data=data, on_page_change=turned)
+
+
 def message_id(message: object) -> str | None:
     """The id that the component gave a message; None if it has no usable one."""
     found = message.get("id") if isinstance(message, Mapping) else None
@@ -252,6 +281,15 @@ def read_mask(message: object, side: int, picture_id: str) -> bytes | None:
     except _RefusedError as error:
         _log.info("brush: message from the browser ignored: %s", error)
         return None
+
+
+def read_page(message: object, count: int) -> int | None:
+    """The page in a message of the pages, from 1 to ``count``; None if it is not one."""
+    page = message.get("page") if isinstance(message, Mapping) else None
+    if message_id(message) is None or type(page) is not int or not 1 <= page <= count:
+        _log.info("pages: message from the browser ignored")
+        return None
+    return page
 
 
 def _box(message: object, size: tuple[int, int], photo_id: str) -> BoxTuple:

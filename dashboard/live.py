@@ -7,9 +7,10 @@ page touches its session state.
 
 import logging
 import time
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -23,6 +24,7 @@ from dashboard import state
 _FRAME_SECONDS = 0.2
 _DRAWING_SHARE = 0.2  # of the time; where drawing is slow, there are fewer frames
 _log = logging.getLogger(__name__)
+Point = TypeVar("Point")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,17 @@ class Job:
 def tick() -> None:
     """Let Streamlit end this run if it is superseded or its browser tab is gone."""
     _ = "_tick" in st.session_state
+
+
+def paced(steps: Iterable[Point], report: Callable[[Point], None]) -> Iterator[Point]:
+    """Pass steps on, ticking between them and reporting a few of them each second."""
+    following = time.monotonic() + _FRAME_SECONDS
+    for step in steps:
+        tick()
+        if time.monotonic() > following:
+            report(step)
+            following = time.monotonic() + _FRAME_SECONDS
+        yield step
 
 
 def run_jobs(jobs: Sequence[Job], request: Hashable) -> bool:
