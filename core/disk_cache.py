@@ -127,10 +127,13 @@ def _unpacked(entry: bytes, key: str) -> dict[str, np.ndarray]:
     if header + newline != _header(key, content):
         raise _DamagedError("its first line does not fit its name and content")
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as found:
-            return dict(found)
-    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
+        found = np.load(io.BytesIO(content), allow_pickle=False)
+        arrays = dict(found) if isinstance(found, np.lib.npyio.NpzFile) else {}
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise _DamagedError(f"its content cannot be read ({error})") from error
+    if not arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise _DamagedError("its content is something else")
+    return arrays
 
 
 def _header(key: str, content: bytes) -> bytes:

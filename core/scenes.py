@@ -138,9 +138,8 @@ def _picture(table: Table, name: str, model: str) -> TalkPicture:
     label = table.take("label", str, "what a person would call it, as text", None)
     names = models.record(model).class_names
     default = [label] if label is not None and search(names, label).index is not None else []
-    right = table.texts("right", "a list of class names", default)
-    for each in right:
-        _class(table, "right", each, model)
+    given = table.texts("right", "a list of class names", default)
+    right = tuple(names[_class(table, "right", each, model)] for each in given)
     table.finish()
     opened = table.checked("file", lambda: picture_from_file(table.file.path.parent / path))
     return TalkPicture(name, opened, label, right)

@@ -104,16 +104,15 @@ def _brush(explainer: Explainer, scene: BrushScene, classifier: Classifier) -> N
             alt="The model's input; paint over what is to be covered.",
         )
     before = classifier.ranking(explainer.logits(classifier, shown.picture), _SHOWN)
-    if bits is None:
-        words.html(frame(scene.title, f'<div class="right">{_says(before)}</div>', "two"))
-        return
-    mask = mask_from_bits(bits, each.side)
-    covered = explainer.covered(classifier, shown.picture, mask, scene.baseline)
-    after = classifier.ranking(covered, _SHOWN)
-    flipped = after[0].index != before[0].index
-    note = f"It was {escape(before[0].name)}, {percent(before[0].probability)}."
-    body = f'{_says(after, "flipped" if flipped else "")}<p class="verdict">{note}</p>'
-    words.html(frame(scene.title, f'<div class="right">{body}</div>', "two"))
+    after, kind, note = before, "", "&nbsp;"  # room for the note, so that nothing moves
+    if bits is not None:
+        mask = mask_from_bits(bits, each.side)
+        covered = explainer.covered(classifier, shown.picture, mask, scene.baseline)
+        after = classifier.ranking(covered, _SHOWN)
+        kind = "flipped" if after[0].index != before[0].index else ""
+        note = f"It was {escape(before[0].name)}, {_share(before[0])}."
+    body = f'<div class="right">{_says(after, kind)}<p class="verdict">{note}</p></div>'
+    words.html(frame(scene.title, body, "two"))
 
 
 def _contrast(explainer: Explainer, scene: ContrastScene, classifier: Classifier) -> None:
@@ -328,7 +327,7 @@ def _short(explainer: Explainer, each: Wanted) -> str:
 def _verdict(shown: TalkPicture, top: ClassScore) -> str:
     """Right or wrong, where the speaker says what the picture shows."""
     if top.name in shown.right:
-        return '<p class="verdict right">✓ Right</p>'
+        return '<p class="verdict right">Right</p>'
     if shown.label is None:
         return ""
-    return f'<p class="verdict wrong">✗ Wrong: {escape(shown.label)}</p>'
+    return f'<p class="verdict wrong">Wrong: {escape(shown.label)}</p>'
