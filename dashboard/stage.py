@@ -96,11 +96,13 @@ def _brush(explainer: Explainer, scene: BrushScene, classifier: Classifier) -> N
     (shown,) = scene.pictures
     each = view.Scene(shown.picture, classifier)
     words = st.empty()
+    # Another key each time, so that a scene begins unpainted, whatever was tried before.
+    turns = st.session_state.get("talk_turns", 0)
     with st.container(key="talk_canvas"):
         bits = components.brush(
             view.stage_uri(each),
             each.side,
-            key=f"talk_brush_{shown.name}",
+            key=f"talk_brush_{turns}",
             alt="The model's input; paint over what is to be covered.",
         )
     before = classifier.ranking(explainer.logits(classifier, shown.picture), _SHOWN)

@@ -58,8 +58,9 @@ def _path() -> Path:
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _read(path: Path, _changed: int) -> Talk:
+def _read(path: Path, changed: int) -> Talk:
     """The talk, read again when its file has changed."""
+    del changed  # only tells one state of the file from another
     return read_talk(path)
 
 
@@ -72,6 +73,7 @@ def _number(count: int) -> int:
 
 def _turn(number: int) -> None:
     st.query_params["scene"] = str(number)
+    st.session_state["talk_turns"] = st.session_state.get("talk_turns", 0) + 1
 
 
 def _offer(explainer: Explainer, talk: Talk) -> None:

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from dashboard import components
-from dashboard.components import message_id, read_box, read_mask
+from dashboard.components import message_id, read_box, read_mask, read_page
 
 SIZE = (640, 480)
 PHOTO, PICTURE = "photo-id", "picture-id"
@@ -123,6 +123,25 @@ def test_bits_beyond_the_last_pixel_are_refused():
 @pytest.mark.parametrize("message", [*ODD, mask_message(b"\xff" * 8, picture="another")])
 def test_no_message_of_the_brush(message):
     assert read_mask(message, 8, PICTURE) is None
+
+
+@pytest.mark.parametrize("page", [1, 7])
+def test_a_page_is_read(page):
+    assert read_page({"page": page, "id": "m1"}, 7) == page
+
+
+@pytest.mark.parametrize("page", [*ODD, 0, 8, -1, 1.0, "1", 10**400])
+def test_no_page(page, caplog):
+    if page == 7 or page is True:
+        page = [page]
+    with caplog.at_level(logging.INFO):
+        assert read_page({"page": page, "id": "m1"}, 7) is None
+    assert "pages: message from the browser ignored" in caplog.text
+
+
+@pytest.mark.parametrize("message", [*ODD, {"page": 3}, {"page": 3, "id": 3}])
+def test_no_message_of_the_pages(message):
+    assert read_page(message, 7) is None
 
 
 @pytest.mark.parametrize("found", [None, 3, "", "x" * 41, ["m1"], {"m1": 1}])
