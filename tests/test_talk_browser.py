@@ -57,7 +57,9 @@ def arrived(page, number):
         arg=[TITLES[number - 1], number],
         timeout=1000 * PATIENCE,
     )
-    page.get_by_text(f"{number} / {len(TITLES)}").wait_for(timeout=1000 * PATIENCE)  # keys are heard
+    page.get_by_text(f"{number} / {len(TITLES)}").wait_for(
+        timeout=1000 * PATIENCE
+    )  # keys are heard
 
 
 def says(page):
