@@ -1,10 +1,8 @@
 """The scenes of a talk, drawn: few words in large type, on the dark stage of `talk.css`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import replace
 from html import escape
-from types import MappingProxyType
 
 import streamlit as st
 
@@ -12,9 +10,8 @@ from core.attribution import Attribution, Step
 from core.explainer import Explainer
 from core.labels import search
 from core.masks import mask_from_bits
-from core.models import Classifier, ClassScore
+from core.models import Classifier
 from core.picture import Picture, picture_from_bytes
-from core.rendering import Display
 from core.scenes import (
     AnswerScene,
     BrushScene,
@@ -22,18 +19,14 @@ from core.scenes import (
     MapsScene,
     PhotoScene,
     Scene,
-    TalkPicture,
     TrustScene,
 )
 from core.scores import Question
-from core.story import percent
 from core.trust import sentences
 from core.warm import TRUST, Wanted, wanted
 from dashboard import components, live, state, view
-from dashboard.panels import Panel
-from dashboard.view import Look
+from dashboard.placards import bars, figure, frame, map_panels, says, scale, share, short, verdict
 
-_LOOK = Look(Display(), same_scale=True, held_scale=False, whole_photo=False, unit_scale=False)
 _SHOWN = 3  # classes under an answer
 
 
@@ -58,18 +51,13 @@ def draw(explainer: Explainer, scene: Scene, classifier: Classifier) -> None:
             _photo(explainer, scene, classifier)
 
 
-def frame(title: str, body: str = "", kind: str = "") -> str:
-    """A scene as HTML: its title, and below it what it shows."""
-    return f'<section class="wil-stage {kind}"><h1>{escape(title)}</h1>{body}</section>'
-
-
 def _answer(explainer: Explainer, scene: AnswerScene, classifier: Classifier) -> None:
     (shown,) = scene.pictures
     ranking = classifier.ranking(explainer.logits(classifier, shown.picture), _SHOWN)
     photo = view.stage_uri(view.Scene(shown.picture, classifier))
     body = (
         f'<div class="left"><img class="photo" src="{photo}" alt="{escape(shown.label or "")}">'
-        f'</div><div class="right">{_says(ranking)}{_verdict(shown, ranking[0])}</div>'
+        f'</div><div class="right">{says(ranking)}{verdict(shown, ranking[0])}</div>'
     )
     st.html(frame(scene.title, body, "two"))
 
@@ -79,12 +67,12 @@ def _maps(explainer: Explainer, scene: MapsScene, classifier: Classifier) -> Non
     asked = wanted(explainer, scene, classifier)
 
     def show(found: Sequence[Attribution | None], progress: str) -> None:
-        panels = _panels(asked, found)
+        panels = map_panels(asked, found)
         cells = "".join(
-            _map(panel, _short(explainer, each)) for panel, each in zip(panels, asked, strict=True)
+            figure(panel, short(explainer, each)) for panel, each in zip(panels, asked, strict=True)
         )
         count = f"--count:{len(asked)}"
-        bar = _bar(panels, "speaks against it", "speaks for it", progress)
+        bar = scale(panels, "speaks against it", "speaks for it", progress)
         place.html(
             frame(scene.title, f'<div class="maps" style="{count}">{cells}</div>{bar}', "rows")
         )
@@ -112,8 +100,8 @@ def _brush(explainer: Explainer, scene: BrushScene, classifier: Classifier) -> N
         covered = explainer.covered(classifier, shown.picture, mask, scene.baseline)
         after = classifier.ranking(covered, _SHOWN)
         kind = "flipped" if after[0].index != before[0].index else ""
-        note = f"It was {escape(before[0].name)}, {_share(before[0])}."
-    body = f'<div class="right">{_says(after, kind)}<p class="verdict">{note}</p></div>'
+        note = f"It was {escape(before[0].name)}, {share(before[0])}."
+    body = f'<div class="right">{says(after, kind)}<p class="verdict">{note}</p></div>'
     words.html(frame(scene.title, body, "two"))
 
 
@@ -134,13 +122,13 @@ def _contrast(explainer: Explainer, scene: ContrastScene, classifier: Classifier
     ends = {scene.against: "low", asked[0].question.target: "high"}
 
     def show(found: Sequence[Attribution | None], progress: str) -> None:
-        panels = _panels(asked, found)
-        bar = _bar(panels, against, target, progress)
+        panels = map_panels(asked, found)
+        bar = scale(panels, against, target, progress)
         place.html(
             frame(
                 scene.title,
-                f'<div class="left">{_map(panels[0])}{bar}</div>'
-                f'<div class="right">{absent}{_bars(entries, ends)}</div>',
+                f'<div class="left">{figure(panels[0])}{bar}</div>'
+                f'<div class="right">{absent}{bars(entries, ends)}</div>',
                 "two",
             )
         )
@@ -154,13 +142,13 @@ def _trust(explainer: Explainer, scene: TrustScene, classifier: Classifier) -> N
     (each,) = asked
 
     def draw(found: Sequence[Attribution | None], lines: Sequence[str], progress: str) -> None:
-        panels = _panels(asked, found)
+        panels = map_panels(asked, found)
         said = "".join(f"<p>{escape(line)}</p>" for line in lines)
-        bar = _bar(panels, "against it", "for it", progress)
+        bar = scale(panels, "against it", "for it", progress)
         place.html(
             frame(
                 scene.title,
-                f'<div class="left">{_map(panels[0])}{bar}</div>'
+                f'<div class="left">{figure(panels[0])}{bar}</div>'
                 f'<div class="right trust">{said}</div>',
                 "two",
             )
@@ -205,14 +193,14 @@ def _photo(explainer: Explainer, scene: PhotoScene, classifier: Classifier) -> N
     asked = [Wanted(classifier, picture, scene.setting, Question(ranking[0].index))]
 
     def show(found: Sequence[Attribution | None], progress: str) -> None:
-        panels = _panels(asked, found)
-        bar = _bar(panels, "against it", "for it", progress)
+        panels = map_panels(asked, found)
+        bar = scale(panels, "against it", "for it", progress)
         place.html(
             frame(
                 scene.title,
                 f'<div class="left"><img class="photo" src="{photo}" alt="The photo"></div>'
-                f'<div class="middle">{_map(panels[0])}{bar}</div>'
-                f'<div class="right">{_says(ranking)}</div>',
+                f'<div class="middle">{figure(panels[0])}{bar}</div>'
+                f'<div class="right">{says(ranking)}</div>',
                 "three given",
             )
         )
@@ -260,76 +248,3 @@ def _compute(
 
 def _passes(done: int, total: int) -> str:
     return f"{done:,} of {total:,} passes"
-
-
-def _panels(asked: Sequence[Wanted], found: Sequence[Attribution | None]) -> list[Panel]:
-    """The maps that are there, on one scale; where none is there yet, the picture alone."""
-    maps = {str(place): each for place, each in enumerate(found) if each is not None}
-    scales = view.map_scales(maps, _LOOK)
-    panels = []
-    for place, each in enumerate(asked):
-        scene, title = view.Scene(each.picture, each.classifier), str(place)
-        panel = Panel(title, "The picture.")
-        if title in maps:
-            panel = view.map_panel(scene, title, maps[title], scales[title], _LOOK, "forming")
-        panels.append(replace(panel, picture=view.stage_uri(scene, pale=title in maps)))
-    return panels
-
-
-def _map(panel: Panel, words: str = "") -> str:
-    over = "" if panel.overlay is None else f'<img class="over" src="{panel.overlay}" alt="">'
-    return (
-        f'<figure><div class="map"><img src="{panel.picture}" alt="{escape(panel.alt)}">{over}'
-        f"</div>{words and f'<figcaption>{words}</figcaption>'}</figure>"
-    )
-
-
-def _bar(panels: Sequence[Panel], low: str, high: str, progress: str) -> str:
-    """The scale that all maps share, or how far they are."""
-    bars = [panel.bar for panel in panels if panel.bar is not None]
-    if progress or not bars:
-        return f'<div class="scale"><p class="progress">{escape(progress)}&nbsp;</p></div>'
-    bar = bars[0]
-    return (
-        f'<div class="scale"><span>{escape(low)}<br><small>{escape(bar.ticks[0])}</small></span>'
-        f'<i style="background:linear-gradient(to right,{",".join(bar.colours)})"></i>'
-        f"<span>{escape(high)}<br><small>{escape(bar.ticks[-1])} {escape(bar.units)}</small>"
-        "</span></div>"
-    )
-
-
-def _says(ranking: Sequence[ClassScore], kind: str = "") -> str:
-    top = ranking[0]
-    return (
-        f'<div class="says {kind}"><p class="name">{escape(top.name)}</p>'
-        f'<p class="share">{_share(top)}</p></div>{_bars(ranking[1:])}'
-    )
-
-
-def _bars(entries: Sequence[ClassScore], ends: Mapping[int, str] = MappingProxyType({})) -> str:
-    """Classes with their shares; those at the ends of a map's scale in its colours."""
-    rows = "".join(
-        f"<span>{escape(entry.name)}</span>"
-        f'<b><i class="{ends.get(entry.index, "")}" style="width:{100 * entry.probability:.1f}%">'
-        f"</i></b><em>{_share(entry)}</em>"
-        for entry in entries
-    )
-    return f'<div class="bars">{rows}</div>'
-
-
-def _share(entry: ClassScore) -> str:
-    return percent(entry.probability).replace(" ", "&nbsp;")
-
-
-def _short(explainer: Explainer, each: Wanted) -> str:
-    top = each.classifier.ranking(explainer.logits(each.classifier, each.picture), 1)[0]
-    return f"{escape(top.name)}, {_share(top)}"
-
-
-def _verdict(shown: TalkPicture, top: ClassScore) -> str:
-    """Right or wrong, where the speaker says what the picture shows."""
-    if top.name in shown.right:
-        return '<p class="verdict right">Right</p>'
-    if shown.label is None:
-        return ""
-    return f'<p class="verdict wrong">Wrong: {escape(shown.label)}</p>'

@@ -15,6 +15,7 @@ from core.models import registry
 from core.scenes import DEFAULT_TALK, Talk, read_talk
 from core.warm import ready, warm, words_of
 from dashboard import components, live, stage, state
+from dashboard.placards import frame
 
 _STYLE = Path(__file__).resolve().parent / "talk.css"
 _log = logging.getLogger(__name__)
@@ -106,4 +107,4 @@ def _ask() -> None:
 
 
 def _tell(sentence: str, title: str = "This talk cannot be shown") -> None:
-    st.html(stage.frame(title, f'<p class="big">{escape(sentence)}</p>'))
+    st.html(frame(title, f'<p class="big">{escape(sentence)}</p>'))
