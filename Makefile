@@ -1,14 +1,19 @@
 # make run: the dashboard.  make test: every test.  make check: format, lint, types.
+# make warm: everything that the talk shows, computed before it.  Your own: make run TALK=mine.toml
 # make bench: speed beside Captum.  Another Python: make run PYTHON=python3.12
 
 PYTHON ?= python3
 PORT ?= 8501
+TALK ?= talks/swan.toml
 BIN := .venv/bin
 
-.PHONY: run test check bench clean
+.PHONY: run warm test check bench clean
 
 run: .venv/run.stamp
-	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT)
+	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)"
+
+warm: .venv/run.stamp
+	$(BIN)/python -m core warm --talk "$(TALK)"
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest

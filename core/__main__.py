@@ -8,6 +8,7 @@
     python -m core trust swan.jpg --method ig --out trust
     python -m core study --out study
     python -m core models
+    python -m core warm --talk talks/swan.toml
 
 What a user can do wrong ends in one sentence on stderr and exit code 2.
 """
@@ -24,6 +25,7 @@ from core.errors import UserError
 from core.faithfulness import FaithfulnessSetting
 from core.methods import METHODS
 from core.samples import FOLDER as SAMPLES
+from core.scenes import DEFAULT_TALK
 from core.scores import SCORE_KINDS
 from core.settings import ENOUGH, Steps
 from core.work import METHOD_ALIASES, STRIDE, WINDOW
@@ -128,6 +130,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(command)
     command.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where to write")
     command.set_defaults(run=evaluations.reproduce)
+
+    command = names.add_parser("warm", help="compute what the scenes of a talk show, and keep it")
+    command.add_argument(
+        "--talk",
+        type=Path,
+        default=DEFAULT_TALK,
+        metavar="FILE",
+        help=f"the scenes ({DEFAULT_TALK.name})",
+    )
+    command.set_defaults(run=commands.make_ready)
 
     command = names.add_parser("models", help="list the models, and which are here offline")
     command.set_defaults(run=commands.list_models)

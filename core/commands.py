@@ -11,16 +11,20 @@ from core import models
 from core.attribution import Attribution
 from core.captum_occlusion import captum_occlusion
 from core.console import print_table, progress_line
+from core.disk_cache import DiskCache, default_folder
 from core.explainer import Explainer
 from core.files import npz, png, write
 from core.identity import provenance_of
+from core.judging import Judge
 from core.memory import memory
 from core.occlusion import OcclusionSurvey
 from core.panel import panel
 from core.rendering import Display
+from core.scenes import read_talk
 from core.scores import UNITS, Question
 from core.settings import OcclusionSetting, Setting, short
 from core.story import number, strongest_window
+from core.warm import warm, words_of
 from core.work import (
     Work,
     answer,
@@ -118,6 +122,27 @@ def compare(arguments: argparse.Namespace) -> int:
         f"{'equal' if equal else 'not equal'} (limit {EQUAL_BELOW:.0e})."
     )
     return 0 if equal else 1
+
+
+def make_ready(arguments: argparse.Namespace) -> int:
+    """Compute what the scenes of a talk show, and keep it on disk; tell what each took."""
+    talk = read_talk(arguments.talk)
+    disk = DiskCache(default_folder())
+    seconds = [0.0] * len(talk.scenes)
+    before = time.perf_counter()
+    with progress_line() as show:
+        explainer = Explainer(disk=disk)
+        for step in warm(explainer, Judge(explainer), talk):
+            show(words_of(step))
+            seconds[step.scene - 1] += time.perf_counter() - before
+            before = time.perf_counter()
+    rows = [
+        (str(number), scene.title, f"{taken:.1f}")
+        for number, (scene, taken) in enumerate(zip(talk.scenes, seconds, strict=True), 1)
+    ]
+    print_table(("scene", "title", "seconds"), rows, words=("title",))
+    print(f"Kept in {disk.folder}, until newer results need the room.")
+    return 0
 
 
 def list_models(_: argparse.Namespace) -> int:

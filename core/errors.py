@@ -27,3 +27,7 @@ class ResourceError(UserError):
 
 class BundleError(UserError):
     """A file is not a bundle that `core.bundle` made, or one that is too large to be taken."""
+
+
+class TalkError(UserError):
+    """The file of a talk cannot be used: which line, and why."""

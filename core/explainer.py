@@ -5,10 +5,8 @@ digests and frozen settings, never arrays; every cache is bounded.
 """
 
 import hashlib
-import time
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Generator
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -16,13 +14,14 @@ import torch
 from torch import Tensor
 
 from core import grad_cam, methods, models
-from core.attribution import Attribution, Provenance, Step
+from core.attribution import Attribution, Step
 from core.baselines import PICTURE, baseline_tensor, check_baseline
 from core.cache import BoundedCache
+from core.disk_cache import DiskCache
 from core.forecast import Forecast, gradient_passes
 from core.free_memory import memory_for
 from core.gradients import gradient_steps
-from core.identity import identity, kinds, provenance_of
+from core.identity import identity, kinds, provenance_of, signed
 from core.memory import memory
 from core.models import Classifier
 from core.occlusion import OcclusionSurvey, occlusion_steps
@@ -34,8 +33,8 @@ from core.settings import (
     Setting,
     SuperpixelSetting,
     baseline_of,
-    parameters,
 )
+from core.stored import Stored, SurveyScores
 from core.superpixels import SuperpixelSurvey, superpixel_steps, superpixels
 from core.turns import turn
 
@@ -43,13 +42,15 @@ from core.turns import turn
 class Explainer:
     """Models, predictions and maps, remembered within bounds. Safe to share between threads."""
 
-    def __init__(self, batch_seconds: float | None = None) -> None:
+    def __init__(self, batch_seconds: float | None = None, disk: DiskCache | None = None) -> None:
         """Begin with nothing loaded.
 
         Args:
             batch_seconds: what a batch of work may take, within which it cannot be stopped; None
                 for what is fastest on the whole.
+            disk: where finished results survive this process, those of uploads excepted.
         """
+        self.stored = Stored(disk)
         self.batch_seconds = batch_seconds
         self._classifiers: BoundedCache[Classifier] = BoundedCache(3)
         self._inputs: BoundedCache[Tensor] = BoundedCache(32)
@@ -86,10 +87,16 @@ class Explainer:
 
     def logits(self, classifier: Classifier, picture: Picture) -> Tensor:
         """The model's logits for a picture, float32 (classes,) on the CPU."""
-        return self._logits.get_or_make(
-            (identity(classifier), picture.key),
-            lambda: classifier.logits(self.inputs(classifier, picture))[0],
-        )
+
+        def make() -> Tensor:
+            known = self.stored.recall(np.ndarray, classifier, picture)
+            if known is not None:
+                return torch.from_numpy(known)
+            logits = classifier.logits(self.inputs(classifier, picture))[0]
+            self.stored.keep(logits.numpy(), classifier, picture)
+            return logits
+
+        return self._logits.get_or_make((identity(classifier), picture.key), make)
 
     def survey(
         self, classifier: Classifier, picture: Picture, setting: OcclusionSetting
@@ -99,16 +106,21 @@ class Explainer:
         Raises:
             SettingError: window or stride is out of range.
         """
-        return self._surveys.get_or_make(
-            (identity(classifier), picture.key, setting),
-            lambda: OcclusionSurvey(
+
+        def make() -> OcclusionSurvey:
+            survey = OcclusionSurvey(
                 classifier.module,
                 self.inputs(classifier, picture),
                 window=setting.window,
                 stride=setting.stride,
                 baseline=self.baseline(classifier, picture, setting.baseline),
-            ),
-        )
+            )
+            known = self.stored.recall(SurveyScores, classifier, picture, setting)
+            if known is not None:
+                known.give_to(survey)
+            return survey
+
+        return self._surveys.get_or_make((identity(classifier), picture.key, setting), make)
 
     def steps(
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
@@ -129,11 +141,12 @@ class Explainer:
         provenance = provenance_of(classifier, picture)
         with memory_for("This map"):
             steps = self._begun(classifier, picture, setting, question)
-            with closing(self._timed(steps, kinds(classifier, setting)[0])) as timed:
+            with closing(self._pace.timed(steps, kinds(classifier, setting)[0])) as timed:
                 for step in timed:
-                    snapshot = partial(_signed, step.snapshot, setting, provenance)
+                    snapshot = partial(signed, step.snapshot, setting, provenance)
                     if step.done == step.total:
                         final = self._maps.put(key, snapshot())
+                        self._keep(classifier, picture, setting, final)
                         snapshot = partial(_same, final)
                     yield Step(step.done, step.total, snapshot)
 
@@ -243,22 +256,25 @@ class Explainer:
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
     ) -> Attribution | None:
         """A finished map; an occlusion map counts only while its survey is there to be read."""
-        known = self._maps.get((identity(classifier), picture.key, setting, question))
+        key = (identity(classifier), picture.key, setting, question)
+        known = self._maps.get(key)
+        if known is None:
+            known = self.stored.recall(Attribution, classifier, picture, setting, question)
+            known = known and self._maps.put(key, known)
         if known is None or not isinstance(setting, OcclusionSetting):
             return known
         return known if self.survey(classifier, picture, setting).known.all() else None
 
-    def _timed(
-        self, steps: Generator[Step, None, None], kind: Hashable
-    ) -> Generator[Step, None, None]:
-        """Pass the steps on, noting how long the passes between two of them took."""
-        with closing(steps):
-            before, started = None, time.perf_counter()
-            for step in steps:
-                if before is not None:
-                    self._pace.note(kind, step.done - before, time.perf_counter() - started)
-                yield step
-                before, started = step.done, time.perf_counter()
+    def _keep(
+        self, classifier: Classifier, picture: Picture, setting: Setting, made: Attribution
+    ) -> None:
+        """Keep a finished map on disk, and with an occlusion map the survey that it came from."""
+        self.stored.keep(made, classifier, picture, setting, made.question)
+        if not isinstance(setting, OcclusionSetting):
+            return
+        if self.stored.recall(SurveyScores, classifier, picture, setting) is None:
+            survey = self.survey(classifier, picture, setting)
+            self.stored.keep(SurveyScores.of(survey), classifier, picture, setting)
 
     def baseline(self, classifier: Classifier, picture: Picture, name: str) -> Tensor:
         """A named baseline for a picture, float32 (1, 3, H, W) on the model's device.
@@ -290,13 +306,3 @@ class Explainer:
 
 def _same(attribution: Attribution) -> Attribution:
     return attribution
-
-
-def _signed(
-    snapshot: Callable[[], Attribution], setting: Setting, provenance: Provenance
-) -> Attribution:
-    """A snapshot that says which picture, model and named settings it belongs to."""
-    made = snapshot()
-    return replace(
-        made, parameters={**made.parameters, **parameters(setting)}, provenance=provenance
-    )

@@ -1,12 +1,13 @@
 """What tells loaded models, the origin of maps, and the costs of passes apart."""
 
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from dataclasses import replace
 
-from core.attribution import Provenance
+from core.attribution import Attribution, Provenance
 from core.models import Classifier
 from core.picture import Picture
-from core.settings import OcclusionSetting, Setting, SuperpixelSetting
+from core.settings import OcclusionSetting, Setting, SuperpixelSetting, parameters
 
 
 def identity(classifier: Classifier) -> tuple[str, str, str]:
@@ -22,6 +23,16 @@ def provenance_of(classifier: Classifier, picture: Picture) -> Provenance:
         picture.sha256,
         str(classifier.device),
         picture.region,
+    )
+
+
+def signed(
+    snapshot: Callable[[], Attribution], setting: Setting, provenance: Provenance
+) -> Attribution:
+    """A snapshot that says which picture, model and named settings it belongs to."""
+    made = snapshot()
+    return replace(
+        made, parameters={**made.parameters, **parameters(setting)}, provenance=provenance
     )
 
 

@@ -53,6 +53,12 @@ class Judge:
     def known(self, case: Case, how: FaithfulnessSetting) -> Judgement | None:
         """The complete judgement, if it was made before."""
         found = self._found.get(_key(case, how))
+        if found is None:
+            kept = self._explainer.stored.recall(
+                Judgement, case.classifier, case.picture, *_asked(case, how)
+            )
+            if kept is not None:
+                found = self._found.put(_key(case, how), dict(vars(kept)))
         judgement = None if found is None else Judgement(**found)
         return judgement if judgement is not None and judgement.complete else None
 
@@ -92,6 +98,9 @@ class Judge:
                 started = time.perf_counter()
             found["seconds"] += time.perf_counter() - started
         self._pace.note(identity(case.classifier), done, seconds)
+        self._explainer.stored.keep(
+            Judgement(**found), case.classifier, case.picture, *_asked(case, how)
+        )
         yield JudgementStep(total, total, partial(Judgement, **found))
 
     def _measure(self, case: Case, how: FaithfulnessSetting, found: dict[str, Any]) -> Parts:
@@ -174,8 +183,13 @@ def _kept(
 
 
 def _key(case: Case, how: FaithfulnessSetting) -> Hashable:
+    return case.scene, *_asked(case, how)
+
+
+def _asked(case: Case, how: FaithfulnessSetting) -> tuple[Hashable, ...]:
+    """What tells one judgement of a picture from another."""
     values = hashlib.sha256(case.attribution.values.tobytes()).hexdigest()
-    return case.scene, case.setting, case.attribution.question, values, how
+    return case.setting, case.attribution.question, values, how
 
 
 def _controls_key(case: Case, how: FaithfulnessSetting) -> Hashable:

@@ -125,6 +125,23 @@ class OcclusionSurvey:
         """Logits per window, float32 (windows, classes), row by row; NaN where not known yet."""
         return self._found().take(self.grid.corners)
 
+    def restore(self, clean: Tensor, scores: Tensor) -> None:
+        """Take over the logits of an earlier survey of the same input, model and windows.
+
+        Args:
+            clean: of the uncovered input, float32 (classes,).
+            scores: per window, float32 (windows, classes), row by row.
+
+        Raises:
+            ValueError: they are not of this shape.
+        """
+        if scores.shape != (self.grid.count, len(clean)):
+            raise ValueError(
+                f"The scores have shape {tuple(scores.shape)}; there are {self.grid.count} windows."
+            )
+        self._store = memory.begin(KnownScores(self.grid.size, finite(clean)), *self._key)
+        self._store.add(self.grid.corners, finite(scores))
+
     def run(self) -> "OcclusionSurvey":
         """Visit all windows that are not known."""
         for _ in self.steps():

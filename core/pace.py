@@ -1,7 +1,11 @@
 """How long a forward pass takes here: measured while working, to say what the next will take."""
 
 import threading
-from collections.abc import Hashable
+import time
+from collections.abc import Generator, Hashable
+from contextlib import closing
+
+from core.attribution import Step
 
 _MEMORY = 0.5  # share of the old measurement that is kept when a new one of the same size arrives
 
@@ -30,3 +34,15 @@ class Pace:
         with self._lock:
             measured = self._measured.get(kind)
         return None if measured is None else measured[1] / measured[0] * passes
+
+    def timed(
+        self, steps: Generator[Step, None, None], kind: Hashable
+    ) -> Generator[Step, None, None]:
+        """Pass steps on, noting how long the passes between two of them took."""
+        with closing(steps):
+            before, started = None, time.perf_counter()
+            for step in steps:
+                if before is not None:
+                    self.note(kind, step.done - before, time.perf_counter() - started)
+                yield step
+                before, started = step.done, time.perf_counter()

@@ -23,12 +23,15 @@ class Picture:
         region: a square of the photo, in its pixels; None for the model's own centre crop.
         image: RGB, upright.
         notes: sentences on what was changed on opening it (first frame of an animation, ...).
+        from_file: whether it is a file of this machine; what belongs to an upload is kept in memory
+            only.
     """
 
     sha256: str
     image: Image.Image = field(compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False)
     region: Box | None = None
+    from_file: bool = field(default=False, compare=False)
 
     @property
     def key(self) -> tuple[str, Box | None]:
@@ -75,7 +78,7 @@ def picture_from_file(path: str | Path) -> Picture:
     Raises:
         ImageError: there is no such file, or it is not a picture that can be used.
     """
-    return picture_from_bytes(read_picture(path))
+    return replace(picture_from_bytes(read_picture(path)), from_file=True)
 
 
 def read_picture(path: str | Path) -> bytes:

@@ -27,7 +27,7 @@ from core.samples import Sample
 from core.scores import Question
 from core.settings import OcclusionSetting
 from core.story import expectation, percent, strongest_window
-from dashboard import components, controls, evidence, live, state, view
+from dashboard import components, controls, evidence, live, state, talk, view
 from dashboard.board import Board
 from dashboard.methods import Methods, choose_methods
 from dashboard.tabs import TRUST, draw_tabs
@@ -39,8 +39,11 @@ _log = logging.getLogger(__name__)
 def main() -> None:
     """Draw the page, then fill in what has to be computed."""
     st.set_page_config("Where It Looked", str(_HERE / "icon.png"), layout="wide")
-    st.html(_HERE / "style.css")
     explainer = state.explainer()
+    if talk.asked_for():
+        talk.draw_talk(explainer)
+        return
+    st.html(_HERE / "style.css")
     state.begin()
     notices = st.container()
     with st.sidebar:
@@ -61,6 +64,7 @@ def main() -> None:
         question = controls.choose_question(classifier, [entry.index for entry in ranking])
         methods = choose_methods(explainer, scene, question)
         look = controls.choose_look()
+        st.link_button("Talk mode", "?view=talk", help="The scenes of a talk, full screen.")
 
     answer = _headline(ranking, question, scene, sample)
     settings = dict(methods.maps)

@@ -1,13 +1,11 @@
-"""Small browser parts that Streamlit lacks: crop box, brush, compare slider, read-outs, links.
+"""Small browser parts that Streamlit lacks: crop box, brush, compare slider, read-outs and more.
 
 Their files lie in ``dashboard/frontend`` and go to the page as they are. What the browser sends
-back is not trusted: a message that is not what the component would send counts as no message.
+back is read by `dashboard.messages`.
 """
 
 import base64
-import binascii
 import hashlib
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,18 +13,9 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-BoxTuple = tuple[float, float, float, float]
+from dashboard.messages import BoxTuple, message_id, read_box, read_mask, read_page
 
-MIN_SIDE = 16  # pixels of the photo; frontend/crop.js has the same
-_ID_LENGTH = 40  # characters; the components send about eleven
-_SLACK = 0.05  # pixels: boxes travel rounded to a hundredth
-
-_log = logging.getLogger(__name__)
 _FRONTEND = Path(__file__).resolve().parent / "frontend"
-
-
-class _RefusedError(ValueError):
-    """A message that the component would not send."""
 
 
 def _component(name: str, *parts: str) -> ComponentRenderer:
@@ -48,6 +37,7 @@ _BRUSH = _component("brush", "mask")
 _COMPARE = _component("compare")
 _INSPECT = _component("inspect")
 _LINKS = _component("links")
+_PAGES = _component("pages")
 
 
 def crop_box(
@@ -177,83 +167,24 @@ def links(*, key: str, on_click: Callable[[list[str]], None]) -> None:
     _LINKS(key=key, on_clicked_change=clicked)
 
 
-def message_id(message: object) -> str | None:
-    """The id that the component gave a message; None if it has no usable one."""
-    found = message.get("id") if isinstance(message, Mapping) else None
-    return found if isinstance(found, str) and 0 < len(found) <= _ID_LENGTH else None
-
-
-def read_box(message: object, size: tuple[int, int], photo_id: str) -> BoxTuple | None:
-    """The box in a message of the crop box, clamped to the photo; None if it is not one.
+def pages(page: int, count: int, *, key: str, turn: Callable[[int], None]) -> None:
+    """Turns the pages of a talk: arrow keys, what clickers send, and a line in the corner.
 
     Args:
-        message: what the browser sent.
-        size: (width, height) of the photo.
-        photo_id: of the photo on the page; a message about another one does not count.
+        page: the present one, from 1.
+        count: of pages.
+        key: of the component.
+        turn: called with the page that the user wants, before the run that this starts.
     """
-    try:
-        return _box(message, size, photo_id)
-    except _RefusedError as error:
-        _log.info("crop: message from the browser ignored: %s", error)
-        return None
 
+    def turned() -> None:
+        wanted = read_page(_message(key, "page"), count)
+        if wanted is not None:
+            turn(wanted)
 
-def read_mask(message: object, side: int, picture_id: str) -> bytes | None:
-    """The mask in a message of the brush; None if it is not one, or nothing is painted.
-
-    Args:
-        message: what the browser sent.
-        side: width and height of the mask in pixels.
-        picture_id: of the picture on the page; a message about another one does not count.
-    """
-    try:
-        return _mask(message, side, picture_id)
-    except _RefusedError as error:
-        _log.info("brush: message from the browser ignored: %s", error)
-        return None
-
-
-def _box(message: object, size: tuple[int, int], photo_id: str) -> BoxTuple:
-    if not isinstance(message, Mapping) or message_id(message) is None:
-        raise _RefusedError("not a message of this component")
-    if message.get("photo") != photo_id:
-        raise _RefusedError("about another photo")
-    box = message.get("box")
-    if not isinstance(box, list) or len(box) != 4:
-        raise _RefusedError("not four numbers")
-    limits = (*size, *size)
-    for value, limit in zip(box, limits, strict=True):
-        # Comparing also refuses NaN, and integers too large for a float.
-        if type(value) not in (int, float) or not -_SLACK <= value <= limit + _SLACK:
-            raise _RefusedError("not a number inside the photo")
-    left, top, right, bottom = (
-        min(max(float(value), 0.0), float(limit)) for value, limit in zip(box, limits, strict=True)
-    )
-    if min(right - left, bottom - top) < min(MIN_SIDE, *size) - _SLACK:
-        raise _RefusedError("too small")
-    if abs((right - left) - (bottom - top)) > 2 * _SLACK:
-        raise _RefusedError("not a square")
-    return left, top, right, bottom
-
-
-def _mask(message: object, side: int, picture_id: str) -> bytes | None:
-    if not isinstance(message, Mapping) or message_id(message) is None:
-        raise _RefusedError("not a message of this component")
-    if message.get("picture") != picture_id:
-        raise _RefusedError("about another picture")
-    text = message.get("mask")
-    count = (side * side + 7) // 8
-    if not isinstance(text, str) or len(text) != (count + 2) // 3 * 4:
-        raise _RefusedError("not a mask of this size")
-    try:
-        mask = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _RefusedError("not base64") from error
-    if len(mask) != count:
-        raise _RefusedError("not a mask of this size")
-    if mask[-1] & ((1 << (8 * count - side * side)) - 1):
-        raise _RefusedError("painted outside the picture")
-    return mask if any(mask) else None
+    answer = message_id(_message(key, "page"))
+    data = {"page": page, "count": count, "answer": answer}
+    _PAGES(key=key, data=data, on_page_change=turned)
 
 
 def _message(key: str, field: str) -> object:

@@ -7,7 +7,7 @@ page touches its session state.
 
 import logging
 import time
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -23,7 +23,7 @@ from dashboard import state
 _FRAME_SECONDS = 0.2
 _DRAWING_SHARE = 0.2  # of the time; where drawing is slow, there are fewer frames
 _log = logging.getLogger(__name__)
-
+Yielded = TypeVar("Yielded")
 Result = TypeVar("Result", covariant=True)
 
 
@@ -70,6 +70,17 @@ def tick() -> None:
 def stopped(request: Hashable) -> bool:
     """Whether the person pressed Stop, for these settings."""
     return bool(st.session_state.get("stopped") == request)
+
+
+def paced(steps: Iterable[Yielded], report: Callable[[Yielded], None]) -> Iterator[Yielded]:
+    """Pass steps on, ticking between them and reporting a few of them each second."""
+    following = time.monotonic() + _FRAME_SECONDS
+    for step in steps:
+        tick()
+        if time.monotonic() > following:
+            report(step)
+            following = time.monotonic() + _FRAME_SECONDS
+        yield step
 
 
 def run_jobs(jobs: Sequence[Job[Any]], request: Hashable, name: str) -> bool:

@@ -13,9 +13,9 @@ from core.trust import MEASURES, Badge
 State = Literal["done", "old", "failed"]
 
 # A badge says the same by its mark, its words and its colour.
-_MARKS = {True: "✓", False: "✗", None: "~"}
+MARKS = {True: "✓", False: "✗", None: "~"}
 _BADGES = {False: "wil-badges", True: ""}  # there is room for badges before they are known
-_GOOD = {True: "good", False: "bad", None: "mixed"}
+GOOD = {True: "good", False: "bad", None: "mixed"}
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,10 @@ def _meter(meter: Meter | None) -> str:
 def _badges(panel: Panel) -> str:
     """Mark, words and number of each measure; pressed, they open its evidence."""
     return "".join(
-        f'<button type="button" class="{_GOOD[badge.good]}" '
+        f'<button type="button" class="{GOOD[badge.good]}" '
         f'data-link="{escape(json.dumps([panel.title, badge.measure]))}" '
         f'title="{escape(MEASURES[badge.measure])}: show the evidence">'
-        f"<b>{_MARKS[badge.good]}</b><span>{escape(badge.words)}</span>"
+        f"<b>{MARKS[badge.good]}</b><span>{escape(badge.words)}</span>"
         f"<i>{escape(badge.figure)}</i></button>"
         for badge in panel.badges or ()
     )

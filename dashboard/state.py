@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 import streamlit as st
 
+from core.disk_cache import DiskCache, default_folder
 from core.errors import UserError
 from core.explainer import Explainer
 from core.judging import Judge
@@ -23,8 +24,11 @@ _log = logging.getLogger(__name__)
 
 @st.cache_resource(show_spinner=False)
 def explainer() -> Explainer:
-    """Models and maps, one for all sessions; found by digest, so nobody meets another's picture."""
-    return Explainer(batch_seconds=BATCH_SECONDS)
+    """Models and maps, one for all sessions; found by digest, so nobody meets another's picture.
+
+    What belongs to samples and talks is kept on disk too.
+    """
+    return Explainer(batch_seconds=BATCH_SECONDS, disk=DiskCache(default_folder()))
 
 
 @st.cache_resource(show_spinner=False)

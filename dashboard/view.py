@@ -19,6 +19,7 @@ from core.wording import baseline_words, completeness, settings_words
 from dashboard.panels import Meter, Outline, Panel, ScaleBar
 
 _PHOTO_SIDE = 640  # pixels; what a panel can show on a large screen
+_STAGE_SIDE = 960  # the same for a talk
 _addresses: BoundedCache[str] = BoundedCache(96)  # pictures as data URIs, shared by all sessions
 
 INPUT_TITLE = "What the model sees"
@@ -212,6 +213,22 @@ def input_uri(scene: Scene) -> str:
         ("input", scene.picture.key, preprocessing),
         lambda: data_uri(preprocessing.picture(scene.picture.image, scene.picture.region), "JPEG"),
     )
+
+
+def stage_uri(scene: Scene, pale: bool = False) -> str:
+    """The part of the photo that the model sees, in the photo's own detail, for a large screen.
+
+    ``pale`` makes it the ground for a map.
+    """
+
+    def make() -> str:
+        left, top, right, bottom = scene.region
+        part = scene.picture.image.crop((round(left), round(top), round(right), round(bottom)))
+        part.thumbnail((_STAGE_SIDE, _STAGE_SIDE))
+        return data_uri(backdrop(part) if pale else part, "JPEG")
+
+    preprocessing = scene.classifier.record.preprocessing
+    return _addresses.get_or_make(("stage", pale, scene.picture.key, preprocessing), make)
 
 
 def backdrop_uri(scene: Scene, whole: bool = False) -> str:

@@ -22,7 +22,7 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import pytest
 
@@ -77,11 +77,16 @@ def serve(script, *options, env=None):
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
     command += ["--server.address", "127.0.0.1", "--server.headless", "true", *options]
-    with TemporaryFile() as log:
+    with TemporaryFile() as log, TemporaryDirectory() as cache:
         server = subprocess.Popen(
             command,
             cwd=ROOT,  # where .streamlit/config.toml lies
-            env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "WHERE_IT_LOOKED_CACHE": cache,
+                **(env or {}),
+            },
             stdout=log,
             stderr=subprocess.STDOUT,
         )

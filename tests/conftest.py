@@ -12,6 +12,14 @@ settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_disk_cache(tmp_path_factory):
+    """What a person has computed before must not help a test, nor a test a person."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WHERE_IT_LOOKED_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def forget():
     """Surveys remember what they have seen; a test that counts forward passes begins at zero."""

@@ -12,6 +12,7 @@ from toys import network
 
 from core.asking import Asked
 from core.baselines import baseline_tensor
+from core.disk_cache import DiskCache
 from core.errors import ModelError, ResourceError, SettingError
 from core.explainer import Explainer
 from core.gradients import integrated_gradients
@@ -20,7 +21,7 @@ from core.memory import memory
 from core.methods import METHODS, with_options
 from core.models import Classifier, record
 from core.occlusion import OcclusionSurvey
-from core.picture import picture_from_file
+from core.picture import picture_from_bytes, picture_from_file
 from core.preprocessing import Box, Preprocessing
 from core.samples import samples
 from core.scores import Question
@@ -361,3 +362,84 @@ def test_another_picture_as_baseline(swan, penguin):
     assert made.parameters["baseline"] == name
     with pytest.raises(SettingError, match="is not there: choose it again"):
         Explainer().attribution(classifier, swan, setting, Question(1))
+
+
+@pytest.mark.parametrize(
+    ("setting", "total"), [(OCCLUSION, 36), (GRADIENTS, 20)], ids=["occlusion", "gradients"]
+)
+def test_another_explainer_finds_on_disk_what_one_has_made(swan, passes, tmp_path, setting, total):
+    made = Explainer(disk=DiskCache(tmp_path)).attribution(toy(), swan, setting, QUESTION)
+    assert sum(passes) == total
+    memory.forget()  # as after a restart
+    later = Explainer(disk=DiskCache(tmp_path))
+    assert later.forecast(toy(), swan, setting, QUESTION).passes == 0
+    found = later.attribution(toy(), swan, setting, QUESTION)
+    np.testing.assert_array_equal(found.values, made.values)
+    assert found.settings() == made.settings()
+    assert sum(passes) == total
+
+
+def test_a_survey_from_disk_answers_for_every_class(swan, passes, tmp_path):
+    Explainer(disk=DiskCache(tmp_path)).attribution(toy(), swan, OCCLUSION, QUESTION)
+    expected = Explainer().attribution(toy(), swan, OCCLUSION, Question(1))
+    memory.forget()
+    before = sum(passes)
+    later = Explainer(disk=DiskCache(tmp_path))
+    found = later.attribution(toy(), swan, OCCLUSION, Question(1))
+    np.testing.assert_array_equal(found.values, expected.values)
+    assert sum(passes) == before
+
+
+def test_logits_are_found_on_disk(swan, tmp_path, monkeypatch):
+    logits = Explainer(disk=DiskCache(tmp_path)).logits(toy(), swan)
+    later = Explainer(disk=DiskCache(tmp_path))
+    monkeypatch.setattr(Classifier, "logits", None)
+    assert torch.equal(later.logits(toy(), swan), logits)
+
+
+@pytest.mark.parametrize("damage", ["cut", "bit", "foreign", "empty"])
+def test_damaged_entries_are_computed_again(swan, passes, tmp_path, damage):
+    made = Explainer(disk=DiskCache(tmp_path)).attribution(toy(), swan, OCCLUSION, QUESTION)
+    for path in tmp_path.iterdir():
+        entry = path.read_bytes()
+        flipped = entry[:-9] + bytes([entry[-9] ^ 1]) + entry[-8:]
+        content = {"cut": entry[:-9], "bit": flipped, "foreign": b"GIF89a", "empty": b""}
+        path.write_bytes(content[damage])
+    memory.forget()
+    found = Explainer(disk=DiskCache(tmp_path)).attribution(toy(), swan, OCCLUSION, QUESTION)
+    np.testing.assert_array_equal(found.values, made.values)
+    assert sum(passes) == 2 * 36
+
+
+def test_another_model_picture_crop_or_setting_is_not_taken_for_it(swan, penguin, tmp_path):
+    Explainer(disk=DiskCache(tmp_path)).attribution(toy(), swan, OCCLUSION, QUESTION)
+    memory.forget()
+    later = Explainer(disk=DiskCache(tmp_path))
+    for classifier, picture, setting, known in (
+        (toy(), swan, OCCLUSION, True),
+        (toy(seed=1), swan, OCCLUSION, False),
+        (toy(), penguin, OCCLUSION, False),
+        (toy(), swan.cropped(Box(0, 0, 200, 200)), OCCLUSION, False),
+        (toy(), swan, replace(OCCLUSION, baseline="black"), False),
+        (toy(), swan, replace(OCCLUSION, stride=7), False),
+    ):
+        forecast = later.forecast(classifier, picture, setting, QUESTION)
+        assert (forecast.passes == 0) == known
+
+
+def test_nothing_of_an_upload_is_written_to_disk(penguin, tmp_path):
+    upload = picture_from_bytes(samples()["swan"].path.read_bytes())
+    explainer, classifier = Explainer(disk=DiskCache(tmp_path)), toy()
+    explainer.logits(classifier, upload)
+    explainer.attribution(classifier, upload, OCCLUSION, QUESTION)
+    other = explainer.as_baseline(upload)
+    explainer.attribution(classifier, penguin, replace(OCCLUSION, baseline=other), QUESTION)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_disk_to_write_to_maps_are_made_all_the_same(swan, tmp_path):
+    (tmp_path / "file").touch()
+    explainer = Explainer(disk=DiskCache(tmp_path / "file"))
+    made = explainer.attribution(toy(), swan, OCCLUSION, QUESTION)
+    expected = Explainer().attribution(toy(), swan, OCCLUSION, QUESTION)
+    np.testing.assert_array_equal(made.values, expected.values)

@@ -12,6 +12,7 @@ import torch
 from test_explainer import staged, toy
 from toys import Counted, Weighted, drained, network, state
 
+from core.disk_cache import DiskCache
 from core.errors import ModelError, ResourceError, SettingError
 from core.explainer import Explainer
 from core.faithfulness import (
@@ -41,6 +42,7 @@ from core.settings import (
     baseline_of,
     method_name,
 )
+from core.trust import record
 
 pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
 
@@ -420,3 +422,19 @@ def test_the_size_and_the_scene_of_a_case(explainer, swan, penguin):
     assert case.size == (28, 28)
     assert case.scene == case_of(Explainer(), staged(), swan).scene
     assert case.scene != case_of(explainer, staged(), penguin).scene
+
+
+def test_a_judgement_is_found_on_disk(swan, tmp_path):
+    classifier = counted()
+    one = Explainer(disk=DiskCache(tmp_path))
+    case = case_of(one, classifier, swan)
+    found = finished(Judge(one), case)
+    classifier.module.seen.clear()
+    later = Judge(Explainer(disk=DiskCache(tmp_path)))
+    known = later.known(case, HOW)
+    assert known is not None
+    assert record(known) == record(found)
+    (only,) = later.steps(case, HOW)
+    assert only.snapshot().complete
+    assert classifier.module.seen == []
+    assert later.known(case, replace(HOW, seed=4)) is None

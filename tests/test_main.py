@@ -21,6 +21,7 @@ from core.__main__ import main
 from core.errors import SettingError
 from core.explainer import Explainer
 from core.files import write
+from core.memory import memory
 from core.panel import DPI
 from core.settings import IntegratedGradientsSetting, OcclusionSetting, SmoothSetting
 from core.weights import Progress
@@ -48,6 +49,18 @@ def run(capsys):
     def call(*arguments):
         cpu = () if arguments[0] == "models" else ("--device", "cpu")
         code = main([*map(str, arguments), *cpu])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err
+
+    return call
+
+
+@pytest.fixture
+def run_without_device(capsys):
+    """Runs a command that has no --device."""
+
+    def call(*arguments):
+        code = main([*map(str, arguments)])
         out, err = capsys.readouterr()
         return code, out.splitlines(), err
 
@@ -473,3 +486,40 @@ def test_trust_refuses_bad_settings(run, tmp_path, options, sentence):
     assert sentence in err
     assert err.count("\n") == 1
     assert not (tmp_path / "a").exists()
+
+
+def test_warm_makes_a_talk_ready_once(run_without_device, tmp_path, monkeypatch):
+    monkeypatch.setenv("WHERE_IT_LOOKED_CACHE", str(tmp_path / "cache"))
+    talk = tmp_path / "mine.toml"
+    talk.write_text(
+        f"""[pictures.bird]
+        file = {json.dumps(str(SWAN))}
+        [[scenes]]
+        kind = "answer"
+        title = "What is this?"
+        picture = "bird"
+        [[scenes]]
+        kind = "maps"
+        title = "Where?"
+        pictures = ["bird"]
+        window = 112
+        stride = 80
+        """
+    )
+    code, lines, err = run_without_device("warm", "--talk", talk)
+    assert (code, err) == (0, "")
+    assert lines[0].split() == ["scene", "title", "seconds"]
+    assert [line.split()[:2] for line in lines[1:3]] == [["1", "What"], ["2", "Where?"]]
+    assert str(tmp_path / "cache") in lines[3]
+    kept = {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()}
+    assert len(kept) == 3  # logits, survey, map
+    memory.forget()
+    assert run_without_device("warm", "--talk", talk)[0] == 0
+    assert {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()} == kept
+
+
+def test_warm_refuses_a_broken_talk_with_its_line(run_without_device, tmp_path):
+    (tmp_path / "mine.toml").write_text("# a talk\n[[scenes]]\nkind = 3\n")
+    code, lines, err = run_without_device("warm", "--talk", tmp_path / "mine.toml")
+    assert (code, lines) == (2, [])
+    assert err.startswith("mine.toml, line 3: kind is 3")

@@ -15,6 +15,7 @@ from toys import CLASSES, NETWORKS, Sums, network, picture, seeded
 
 from core.errors import ModelError, ResourceError, SettingError
 from core.incremental import IncrementalNetwork, KeptActivations
+from core.memory import memory
 from core.occlusion import Flip, OcclusionSurvey, occlusion_steps
 from core.scores import SCORE_KINDS, Question
 from core.torchvision_compat import torchvision
@@ -219,6 +220,28 @@ def test_interrupted_and_continued():
     assert survey.forward_passes == survey.grid.count, "nothing was visited twice"
     torch.testing.assert_close(survey.scores, whole.scores, atol=1e-5, rtol=1e-5)
     assert list(survey.steps()) == []
+
+
+def test_restored_from_an_earlier_survey(passes):
+    module, image = network("residual"), picture()
+    earlier = OcclusionSurvey(module, image, window=8, stride=4).run()
+    clean, scores, count = earlier.clean, earlier.scores, sum(passes)
+    memory.forget()
+    later = OcclusionSurvey(module, image, window=8, stride=4)
+    later.restore(clean, scores)
+    assert later.known.all()
+    later.run()
+    assert torch.equal(later.attribution(1, contrast=0), earlier.attribution(1, contrast=0))
+    assert sum(passes) == count
+
+
+@pytest.mark.parametrize(("windows", "classes"), [(1, 0), (0, 1), (-1, 0)])
+def test_scores_of_another_shape_are_not_taken_over(windows, classes):
+    survey = OcclusionSurvey(network("residual"), picture(), window=8, stride=4)
+    scores = torch.zeros(survey.grid.count + windows, CLASSES + classes)
+    with pytest.raises(ValueError, match=f"there are {survey.grid.count} windows"):
+        survey.restore(torch.zeros(CLASSES), scores)
+    assert not survey.known.any()
 
 
 def test_two_walks_over_one_survey_share_the_work():

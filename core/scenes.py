@@ -1,0 +1,251 @@
+"""A talk, scene by scene, from a small TOML file that a speaker writes.
+
+``read_talk`` opens the pictures and checks every name, class and number, so that what could go
+wrong is told before the talk: in one sentence, with the file and the line.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core import methods, models
+from core.baselines import check_baseline
+from core.labels import search
+from core.methods import METHODS
+from core.picture import Picture, picture_from_file
+from core.settings import ENOUGH, OcclusionSetting, Setting, baseline_of
+from core.tables import REQUIRED, Table, TomlFile
+from core.windows import WindowGrid
+
+DEFAULT_TALK = Path(__file__).resolve().parent.parent / "talks" / "swan.toml"
+
+
+@dataclass(frozen=True)
+class TalkPicture:
+    """A picture of the talk.
+
+    Attributes:
+        name: in the file.
+        picture: opened.
+        label: what a person would call it; None if the speaker does not say.
+        right: names of the classes that count as right answers; empty if no class does.
+    """
+
+    name: str
+    picture: Picture
+    label: str | None
+    right: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What all scenes have.
+
+    Attributes:
+        title: a few words for the last row.
+        model: name in the registry.
+        pictures: what it is about; none in a `PhotoScene`.
+    """
+
+    title: str
+    model: str
+    pictures: tuple[TalkPicture, ...]
+
+
+@dataclass(frozen=True)
+class AnswerScene(Scene):
+    """A picture, and what the model says of it."""
+
+
+@dataclass(frozen=True)
+class MapsScene(Scene):
+    """Where the model looked: maps of the predicted class on one scale, one per picture."""
+
+    setting: Setting
+
+
+@dataclass(frozen=True)
+class BrushScene(Scene):
+    """A picture to paint on; what is covered becomes the baseline."""
+
+    baseline: str
+
+
+@dataclass(frozen=True)
+class ContrastScene(Scene):
+    """Why this class and not that: the map of the predicted class less another.
+
+    Attributes:
+        setting: of the map.
+        against: index of the other class.
+        absent: name of a class that the model does not have, to be said so; None to say nothing.
+    """
+
+    setting: Setting
+    against: int
+    absent: str | None
+
+
+@dataclass(frozen=True)
+class TrustScene(Scene):
+    """How far to trust the map of the predicted class."""
+
+    setting: Setting
+
+
+@dataclass(frozen=True)
+class PhotoScene(Scene):
+    """A photo from the audience, uploaded or taken."""
+
+    setting: Setting
+
+
+@dataclass(frozen=True)
+class Talk:
+    """The scenes in their order, at least one."""
+
+    scenes: tuple[Scene, ...]
+
+
+def read_talk(path: Path = DEFAULT_TALK) -> Talk:
+    """Read and check a talk; paths of pictures are relative to its file.
+
+    Raises:
+        TalkError: the file cannot be read, or something in it is wrong: which line, and what.
+    """
+    file = TomlFile.read(path)
+    top = Table(file, (), file.values)
+    model = _model(top, models.DEFAULT_MODEL)
+    pictures = {
+        name: _picture(Table(file, ("pictures", name), table), name, model)
+        for name, table in top.tables("pictures").items()
+    }
+    found = top.take("scenes", list, "tables that begin with a line [[scenes]]", [])
+    top.finish()
+    if not found:
+        top.refuse("scenes", "there are no scenes: begin each with a line [[scenes]].")
+    scenes = []
+    for number, values in enumerate(found):
+        if not isinstance(values, dict):
+            top.refuse("scenes", "a scene is a table: begin each with a line [[scenes]].")
+        scenes.append(_scene(Table(file, ("scenes", number), values), pictures, model))
+    return Talk(tuple(scenes))
+
+
+def _picture(table: Table, name: str, model: str) -> TalkPicture:
+    path = table.take("file", str, "the path of a picture, relative to this file")
+    label = table.take("label", str, "what a person would call it, as text", None)
+    names = models.record(model).class_names
+    default = [label] if label is not None and search(names, label).index is not None else []
+    given = table.texts("right", "a list of class names", default)
+    right = tuple(names[_class(table, "right", each, model)] for each in given)
+    table.finish()
+    opened = table.checked("file", lambda: picture_from_file(table.file.path.parent / path))
+    return TalkPicture(name, opened, label, right)
+
+
+def _scene(table: Table, pictures: Mapping[str, TalkPicture], default_model: str) -> Scene:
+    kind = table.take("kind", str, f"one of {', '.join(_KINDS)}")
+    if kind not in _KINDS:
+        table.refuse("kind", f'there is no scene "{kind}": choose one of {", ".join(_KINDS)}.')
+    title = table.take("title", str, "a few words")
+    model = _model(table, default_model)
+
+    def one() -> tuple[TalkPicture]:
+        return (named("picture", table.take("picture", str, _one_of(pictures))),)
+
+    def named(key: str, name: str) -> TalkPicture:
+        if name not in pictures:
+            table.refuse(key, f'there is no picture "{name}": give {_one_of(pictures)}.')
+        return pictures[name]
+
+    scene: Scene
+    match kind:
+        case "answer":
+            scene = AnswerScene(title, model, one())
+        case "maps":
+            names = table.texts("pictures", "a list of one to three pictures")
+            if not 1 <= len(names) <= 3:
+                table.refuse("pictures", f"{len(names)} pictures: give one to three.")
+            shown = tuple(named("pictures", name) for name in names)
+            scene = MapsScene(title, model, shown, _setting(table, model))
+        case "brush":
+            baseline = table.take("baseline", str, "what covered pixels become, as text", "grey")
+            table.checked("baseline", lambda: check_baseline(baseline))
+            scene = BrushScene(title, model, one(), baseline)
+        case "contrast":
+            against = table.take("against", str, "the name of a class")
+            index = _class(table, "against", against, model)
+            absent = table.take("absent", str, "a name that is no class of the model", None)
+            if absent and search(models.record(model).class_names, absent).index is not None:
+                table.refuse("absent", f'the model has a class "{absent}": leave the line out.')
+            scene = ContrastScene(title, model, one(), _setting(table, model), index, absent)
+        case "trust":
+            scene = TrustScene(title, model, one(), _setting(table, model))
+        case _:
+            scene = PhotoScene(title, model, (), _setting(table, model))
+    table.finish()
+    return scene
+
+
+_KINDS = ("answer", "maps", "brush", "contrast", "trust", "photo")
+_OPTIONS: dict[str, tuple[tuple[type, ...], str]] = {
+    "window": ((int,), "a whole number of pixels"),
+    "stride": ((int,), "a whole number of pixels"),
+    "steps": ((int, str), f"a whole number, or {ENOUGH}"),
+    "samples": ((int,), "a whole number"),
+    "stdev": ((int, float), "a number"),
+    "seed": ((int,), "a whole number"),
+    "segments": ((int,), "a whole number"),
+    "layer": ((str,), "the name of a layer, as text"),
+    "baseline": ((str,), "the name of a baseline, as text"),
+}
+
+
+def _setting(table: Table, model: str) -> Setting:
+    """The map's method and its settings, which stand beside the scene's other keys."""
+    method = table.take("method", str, f"one of {', '.join(METHODS)}", "occlusion")
+    if method not in METHODS:
+        table.refuse(
+            "method", f'there is no method "{method}": choose one of {", ".join(METHODS)}.'
+        )
+    given: dict[str, Any] = {}
+    setting = METHODS[method].setting
+    for option, (kinds, words) in _OPTIONS.items():
+        if option in methods.options_of(method):
+            value = table.take(option, kinds, words, REQUIRED if option in table else None)
+            if value is not None:
+                given[option] = value
+                setting = table.checked(option, lambda: methods.with_options(method, dict(given)))
+        elif option in table:
+            takes = [name for name in _OPTIONS if name in methods.options_of(method)]
+            fitting = f": it takes {', '.join(takes)}" if takes else ""
+            table.refuse(option, f"{option} does not belong to {method}{fitting}.")
+    table.checked("baseline", lambda: check_baseline(baseline_of(setting)))
+    if isinstance(setting, OcclusionSetting):
+        side = models.record(model).preprocessing.crop
+        window, stride = (setting.window,) * 2, (setting.stride,) * 2
+        table.checked(
+            "window" if "window" in table else "stride",
+            lambda: WindowGrid((side, side), window, stride),
+        )
+    return setting
+
+
+def _model(table: Table, default: str) -> str:
+    name = table.take("model", str, f"one of {', '.join(models.registry())}", default)
+    table.checked("model", lambda: models.record(name))
+    return name
+
+
+def _class(table: Table, key: str, name: str, model: str) -> int:
+    names = models.record(model).class_names
+    found = search(names, name)
+    if found.index is None:
+        table.refuse(key, found.sentence(names))
+    return found.index
+
+
+def _one_of(pictures: Mapping[str, TalkPicture]) -> str:
+    return f"one of {', '.join(pictures)}" if pictures else "one that a [pictures.NAME] names"

@@ -1,0 +1,254 @@
+"""The scenes of a talk, drawn: few words in large type, on the dark stage of `talk.css`."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from html import escape
+
+import streamlit as st
+
+from core.attribution import Attribution, Step
+from core.explainer import Explainer
+from core.judgement import JudgementStep
+from core.labels import search
+from core.masks import mask_from_bits
+from core.models import Classifier
+from core.picture import Picture, picture_from_bytes
+from core.scenes import (
+    AnswerScene,
+    BrushScene,
+    ContrastScene,
+    MapsScene,
+    PhotoScene,
+    Scene,
+    TrustScene,
+)
+from core.scores import Question
+from core.warm import TRUST, Wanted, case_of, wanted
+from dashboard import components, live, state, view
+from dashboard.placards import (
+    bars,
+    figure,
+    frame,
+    map_panels,
+    says,
+    scale,
+    share,
+    short,
+    trust_line,
+    verdict,
+)
+
+_SHOWN = 3  # classes under an answer
+
+
+def draw(explainer: Explainer, scene: Scene, classifier: Classifier) -> None:
+    """Draw one scene, computing what is not known yet.
+
+    Raises:
+        UserError: it cannot be made.
+    """
+    match scene:
+        case AnswerScene():
+            _answer(explainer, scene, classifier)
+        case MapsScene():
+            _maps(explainer, scene, classifier)
+        case BrushScene():
+            _brush(explainer, scene, classifier)
+        case ContrastScene():
+            _contrast(explainer, scene, classifier)
+        case TrustScene():
+            _trust(explainer, scene, classifier)
+        case PhotoScene():
+            _photo(explainer, scene, classifier)
+
+
+def _answer(explainer: Explainer, scene: AnswerScene, classifier: Classifier) -> None:
+    (shown,) = scene.pictures
+    ranking = classifier.ranking(explainer.logits(classifier, shown.picture), _SHOWN)
+    photo = view.stage_uri(view.Scene(shown.picture, classifier))
+    body = (
+        f'<div class="left"><img class="photo" src="{photo}" alt="{escape(shown.label or "")}">'
+        f'</div><div class="right">{says(ranking)}{verdict(shown, ranking[0])}</div>'
+    )
+    st.html(frame(scene.title, body, "two"))
+
+
+def _maps(explainer: Explainer, scene: MapsScene, classifier: Classifier) -> None:
+    place = st.empty()
+    asked = wanted(explainer, scene, classifier)
+
+    def show(found: Sequence[Attribution | None], progress: str) -> None:
+        panels = map_panels(asked, found)
+        cells = "".join(
+            figure(panel, short(explainer, each)) for panel, each in zip(panels, asked, strict=True)
+        )
+        count = f"--count:{len(asked)}"
+        bar = scale(panels, "speaks against it", "speaks for it", progress)
+        place.html(
+            frame(scene.title, f'<div class="maps" style="{count}">{cells}</div>{bar}', "rows")
+        )
+
+    _compute(explainer, asked, show)
+
+
+def _brush(explainer: Explainer, scene: BrushScene, classifier: Classifier) -> None:
+    (shown,) = scene.pictures
+    each = view.Scene(shown.picture, classifier)
+    words = st.empty()
+    # Another key each time, so that a scene begins unpainted, whatever was tried before.
+    turns = st.session_state.get("talk_turns", 0)
+    with st.container(key="talk_canvas"):
+        bits = components.brush(
+            view.stage_uri(each),
+            each.side,
+            key=f"talk_brush_{turns}",
+            alt="The model's input; paint over what is to be covered.",
+        )
+    before = classifier.ranking(explainer.logits(classifier, shown.picture), _SHOWN)
+    after, kind, note = before, "", "&nbsp;"  # room for the note, so that nothing moves
+    if bits is not None:
+        mask = mask_from_bits(bits, each.side)
+        covered = explainer.covered(classifier, shown.picture, mask, scene.baseline)
+        after = classifier.ranking(covered, _SHOWN)
+        kind = "flipped" if after[0].index != before[0].index else ""
+        note = f"It was {escape(before[0].name)}, {share(before[0])}."
+    body = f'<div class="right">{says(after, kind)}<p class="verdict">{note}</p></div>'
+    words.html(frame(scene.title, body, "two"))
+
+
+def _contrast(explainer: Explainer, scene: ContrastScene, classifier: Classifier) -> None:
+    place = st.empty()
+    asked = wanted(explainer, scene, classifier)
+    names = classifier.class_names
+    (shown,) = scene.pictures
+    ranking = classifier.ranking(explainer.logits(classifier, shown.picture), len(names))
+    target = names[asked[0].question.target]
+    against = names[scene.against]
+    absent, chosen = "", [asked[0].question.target, scene.against]
+    if scene.absent is not None:
+        absent = f'<p class="big">No {escape(scene.absent)} among the {len(names):,} classes.</p>'
+        nearest = search(names, scene.absent).nearest
+        chosen += nearest
+    entries = [entry for entry in ranking if entry.index in chosen][:4]
+    ends = {scene.against: "low", asked[0].question.target: "high"}
+
+    def show(found: Sequence[Attribution | None], progress: str) -> None:
+        panels = map_panels(asked, found)
+        bar = scale(panels, against, target, progress)
+        place.html(
+            frame(
+                scene.title,
+                f'<div class="left">{figure(panels[0])}{bar}</div>'
+                f'<div class="right">{absent}{bars(entries, ends)}</div>',
+                "two",
+            )
+        )
+
+    _compute(explainer, asked, show)
+
+
+def _trust(explainer: Explainer, scene: TrustScene, classifier: Classifier) -> None:
+    place = st.empty()
+    asked = wanted(explainer, scene, classifier)
+    (each,) = asked
+
+    def draw(found: Sequence[Attribution | None], badges: str, progress: str) -> None:
+        panels = map_panels(asked, found)
+        bar = scale(panels, "against it", "for it", progress)
+        place.html(
+            frame(
+                scene.title,
+                f'<div class="left">{figure(panels[0])}{bar}</div>'
+                f'<div class="right trust">{badges}</div>',
+                "two",
+            )
+        )
+
+    found = _compute(explainer, asked, lambda found, progress: draw(found, "", progress))
+    with closing(state.judge().steps(case_of(explainer, each), TRUST)) as steps:
+
+        def form(step: JudgementStep) -> None:
+            draw(found, trust_line(step.snapshot()), _passes(step.done, step.total))
+
+        *_, last = live.paced(steps, form)
+    draw(found, trust_line(last.snapshot()), "")
+
+
+def _photo(explainer: Explainer, scene: PhotoScene, classifier: Classifier) -> None:
+    place = st.empty()
+    with st.container(key="talk_photo"):
+        source = st.segmented_control(
+            "Photo from", ["File", "Camera"], default="File", key="talk_source", required=True
+        )
+        if source == "Camera":
+            given = st.camera_input("Take a photo", label_visibility="collapsed")
+        else:
+            given = st.file_uploader(
+                "Your photo",
+                type=["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"],
+                label_visibility="collapsed",
+            )
+    if given is None:
+        place.html(frame(scene.title, "", "photo"))
+        return
+    picture = _opened(given.file_id, given.getvalue())
+    ranking = classifier.ranking(explainer.logits(classifier, picture), _SHOWN)
+    photo = view.stage_uri(view.Scene(picture, classifier))
+    asked = [Wanted(classifier, picture, scene.setting, Question(ranking[0].index))]
+
+    def show(found: Sequence[Attribution | None], progress: str) -> None:
+        panels = map_panels(asked, found)
+        bar = scale(panels, "against it", "for it", progress)
+        place.html(
+            frame(
+                scene.title,
+                f'<div class="left"><img class="photo" src="{photo}" alt="The photo"></div>'
+                f'<div class="middle">{figure(panels[0])}{bar}</div>'
+                f'<div class="right">{says(ranking)}</div>',
+                "three given",
+            )
+        )
+
+    _compute(explainer, asked, show)
+
+
+def _opened(upload: str, data: bytes) -> Picture:
+    """An upload, opened once; it stays in this session's memory."""
+    known: tuple[str, Picture] | None = st.session_state.get("talk_picture")
+    if known is None or known[0] != upload:
+        known = st.session_state["talk_picture"] = (upload, picture_from_bytes(data))
+    return known[1]
+
+
+def _compute(
+    explainer: Explainer,
+    asked: Sequence[Wanted],
+    show: Callable[[Sequence[Attribution | None], str], None],
+) -> list[Attribution]:
+    """The maps of a scene; those that are not known form on the stage one after the other."""
+    found: list[Attribution | None] = [None] * len(asked)
+    missing = []
+    for place, each in enumerate(asked):
+        arguments = (each.classifier, each.picture, each.setting, each.question)
+        if explainer.forecast(*arguments).passes:
+            missing.append((place, arguments))
+        else:
+            found[place] = explainer.attribution(*arguments)
+    show(found, "")
+    for place, arguments in missing:
+        with state.line().admitted(lambda before: show(found, live.people(before))):
+            steps = explainer.steps(*arguments)
+
+            def form(step: Step, place: int = place) -> None:
+                found[place] = step.snapshot()
+                show(found, _passes(step.done, step.total))
+
+            with closing(steps):
+                *_, last = live.paced(steps, form)
+            found[place] = last.snapshot()
+            show(found, "")
+    return [each for each in found if each is not None]
+
+
+def _passes(done: int, total: int) -> str:
+    return f"{done:,} of {total:,} passes"

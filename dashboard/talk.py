@@ -1,0 +1,110 @@
+"""Talk mode: the scenes of a talk, one to a page, by key, click or address (?view=talk&scene=3)."""
+
+import argparse
+import logging
+import sys
+from contextlib import closing
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import UserError
+from core.explainer import Explainer
+from core.models import registry
+from core.scenes import DEFAULT_TALK, Talk, read_talk
+from core.warm import ready, warm, words_of
+from dashboard import components, live, stage, state
+from dashboard.placards import frame
+
+_STYLE = Path(__file__).resolve().parent / "talk.css"
+_log = logging.getLogger(__name__)
+
+
+def asked_for() -> bool:
+    """Whether the address asks for the talk."""
+    return st.query_params.get("view") == "talk"
+
+
+def draw_talk(explainer: Explainer) -> None:
+    """Draw the scene that the address names."""
+    st.html(_STYLE)
+    try:
+        path = _path()
+        talk = _read(path, path.stat().st_mtime_ns if path.is_file() else 0)
+    except UserError as error:
+        _log.info("no talk", exc_info=error)
+        _tell(str(error))
+        return
+    number = _number(len(talk.scenes))
+    components.pages(number, len(talk.scenes), key="talk_pages", turn=_turn)
+    scene = talk.scenes[number - 1]
+    try:
+        live.run_download(scene.model, registry()[scene.model].title)
+        stage.draw(explainer, scene, explainer.classifier(scene.model))
+        _offer(explainer, talk)
+    except UserError as error:
+        _log.info("scene %d cannot be made", number, exc_info=error)
+        _tell(str(error), scene.title)
+    except Exception:  # noqa: BLE001 - no traceback reaches the stage
+        _log.exception("scene %d cannot be made", number)
+        _tell("Something went wrong with this scene; the log has the details.", scene.title)
+
+
+def _path() -> Path:
+    """The talk's file: what follows ``--talk`` on the command line, or the one that comes along."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--talk", type=Path, default=DEFAULT_TALK)
+    return parser.parse_known_args(sys.argv[1:])[0].talk
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)
+def _read(path: Path, changed: int) -> Talk:
+    """The talk, read again when its file has changed."""
+    del changed  # only tells one state of the file from another
+    return read_talk(path)
+
+
+def _number(count: int) -> int:
+    """The scene in the address, from 1; the first if it is not one of this talk."""
+    wanted = st.query_params.get("scene", "1")
+    number = int(wanted) if wanted.isdecimal() and len(wanted) < 4 else 1
+    return number if 1 <= number <= count else 1
+
+
+def _turn(number: int) -> None:
+    st.query_params["scene"] = str(number)
+    st.session_state["talk_turns"] = st.session_state.get("talk_turns", 0) + 1
+
+
+def _offer(explainer: Explainer, talk: Talk) -> None:
+    """A quiet button in the corner that makes all scenes ready, while some are not."""
+    missing = sum(not ready(explainer, state.judge(), scene) for scene in talk.scenes)
+    with st.container(key="talk_ready"):
+        if not missing:
+            return
+        place = st.empty()
+    if not st.session_state.pop("talk_warm", False):
+        words = f"Make ready: {missing} of {len(talk.scenes)} scenes are not"
+        place.button(words, key="talk_make", on_click=_ask, type="tertiary")
+        return
+
+    def say(words: str) -> None:
+        live.tick()
+        place.caption(words)
+
+    with (
+        state.line().admitted(lambda before: say(live.people(before))),
+        closing(warm(explainer, state.judge(), talk)) as steps,
+    ):
+        for step in steps:
+            say(words_of(step))
+    st.rerun()
+
+
+def _ask() -> None:
+    st.session_state["talk_warm"] = True
+
+
+def _tell(sentence: str, title: str = "This talk cannot be shown") -> None:
+    st.html(frame(title, f'<p class="big">{escape(sentence)}</p>'))

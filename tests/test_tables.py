@@ -1,0 +1,119 @@
+"""TOML with lines: where a key stands, and what a table refuses."""
+
+import tomllib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import TalkError
+from core.tables import Table, TomlFile
+
+
+def read(folder, text):
+    path = folder / "talk.toml"
+    path.write_text(text, "utf-8")
+    return TomlFile.read(path)
+
+
+def refused(act):
+    with pytest.raises(TalkError) as caught:
+        act()
+    return str(caught.value)
+
+
+TEXT = """# a comment
+
+title = "A talk" # and another
+long = [
+  "one", # [[scenes]]
+  'two',
+]
+words = \"\"\"
+[[scenes]]
+kind = "no scene"
+\"\"\"
+
+[pictures.swan]
+file = "swan.jpg"
+
+[pictures]
+dog = { file = "dog.jpg", label = "a dog" }
+
+[[scenes]]
+kind = "answer"
+
+[[scenes]]
+  kind = "maps"
+  inner.window = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        (("title",), 3),
+        (("long",), 4),
+        (("long", 1), 4),
+        (("words",), 8),
+        (("pictures", "swan"), 13),
+        (("pictures", "swan", "file"), 14),
+        (("pictures", "dog", "label"), 17),
+        (("scenes", 0), 19),
+        (("scenes", 0, "kind"), 20),
+        (("scenes", 1, "kind"), 23),
+        (("scenes", 1, "inner", "window"), 24),
+        (("nowhere",), 1),
+        (("scenes", 7), 1),
+        (("title", "deeper"), 1),
+    ],
+)
+def test_a_key_is_found_on_its_line(tmp_path, place, line):
+    assert read(tmp_path, TEXT).line(place) == line
+
+
+@given(st.integers(0, 8), st.sampled_from(["\n", "# x\n", "  \n", "x{} = [\n]\n"]))
+def test_lines_are_counted_whatever_stands_between(count, between):
+    text = "".join(between.format(n) for n in range(count)) + "here = 1\n"
+    assert TomlFile(None, text, tomllib.loads(text)).line(("here",)) == text.count("\n")
+
+
+def test_lines_may_end_as_on_windows(tmp_path):
+    path = tmp_path / "talk.toml"
+    path.write_bytes(b"# x\r\n\r\na = [\r\n1]\r\nhere = 1\r\n")
+    assert TomlFile.read(path).line(("here",)) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [("a = 1\nb = \n", 2), ('a = 1\n\n\nb = "x', 4), ("a = 1\na = 2\n", 2), ("a = [\n1,\n", 2)],
+)
+def test_what_is_not_toml_is_told_with_its_line(tmp_path, text, line):
+    sentence = refused(lambda: read(tmp_path, text))
+    assert sentence.startswith(f"talk.toml, line {line}: this is not TOML (")
+
+
+def test_a_file_that_cannot_be_read(tmp_path):
+    assert "cannot be read (No such file" in refused(lambda: TomlFile.read(tmp_path / "no.toml"))
+    (tmp_path / "latin.toml").write_bytes(b'a = "\xe9"')
+    assert "not UTF-8" in refused(lambda: TomlFile.read(tmp_path / "latin.toml"))
+
+
+def test_a_table_gives_what_is_asked_and_refuses_the_rest(tmp_path):
+    file = read(tmp_path, 'n = 3\nflag = true\ntexts = ["a"]\nmixed = ["a", 1]\n')
+    table = Table(file, (), file.values)
+    assert table.take("n", int, "a number") == 3
+    assert table.take("absent", int, "a number", 7) == 7
+    assert table.texts("texts", "texts") == ("a",)
+    assert refused(lambda: table.take("n", str, "text")) == "talk.toml, line 1: n is 3: give text."
+    assert "line 2: flag is True" in refused(lambda: table.take("flag", int, "a number"))
+    assert "line 1: none is missing" in refused(lambda: table.take("none", int, "a number"))
+    assert "line 4: mixed is ['a', 1]" in refused(lambda: table.texts("mixed", "texts"))
+
+
+def test_a_key_that_nobody_asks_for_is_refused_and_the_others_are_named(tmp_path):
+    file = read(tmp_path, "n = 3\nm = 4\n")
+    table = Table(file, (), file.values)
+    table.take("n", int, "a number")
+    table.take("o", int, "a number", 0)
+    assert refused(table.finish) == "talk.toml, line 2: m is not known here: choose from n, o."

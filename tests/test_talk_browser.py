@@ -1,0 +1,203 @@
+"""A talk in a real browser, on a projector's 1920 x 1080: by keys, by mouse, by address."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from test_talk import TALK
+
+from tests.browser import open_page, serve, settle
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECTOR = {"viewport": {"width": 1920, "height": 1080}}
+SCENES = TALK[: TALK.index('[[scenes]]\nkind = "answer"\ntitle = "No label"')]  # seven
+TITLES = [
+    "What is this?",
+    "And <i>this</i>?",
+    "Where?",
+    "Cover the beak",
+    "Why?",
+    "Trust?",
+    "Yours",
+]
+PATIENCE = 240  # seconds; the machine may be busy
+SHOTS = os.environ.get("SCREENSHOTS")  # a folder to leave pictures of all scenes in
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """A server whose talk has been made ready by another process."""
+    folder = tmp_path_factory.mktemp("talk")
+    talk = folder / "mine.toml"
+    talk.write_text(SCENES, "utf-8")
+    env = {"WHERE_IT_LOOKED_CACHE": str(folder / "cache")}
+    subprocess.run(
+        [sys.executable, "-m", "core", "warm", "--talk", str(talk)],
+        cwd=ROOT,
+        env={**os.environ, **env},
+        check=True,
+        capture_output=True,
+    )
+    with serve(ROOT / "dashboard" / "app.py", "--", "--talk", str(talk), env=env) as address:
+        yield f"{address}/?view=talk"
+
+
+def arrived(page, number):
+    """Wait until a scene is there and says all it has to say."""
+    page.wait_for_function(
+        """([title, number]) => document.querySelector(".wil-stage h1")?.innerText === title
+            && new URLSearchParams(location.search).get("scene") === String(number)
+            && !document.querySelector(".wil-stage .progress")?.innerText.trim()""",
+        arg=[TITLES[number - 1], number],
+        timeout=1000 * PATIENCE,
+    )
+    page.get_by_text(f"{number} / {len(TITLES)}").wait_for(
+        timeout=1000 * PATIENCE
+    )  # keys are heard
+
+
+def says(page):
+    return page.locator(".wil-stage .says .name").inner_text()
+
+
+def paint_over_the_beak(page):
+    canvas = page.locator(".st-key-talk_canvas canvas")
+    canvas.wait_for(timeout=1000 * PATIENCE)
+    area = canvas.bounding_box()
+    page.mouse.move(area["x"] + 0.03 * area["width"], area["y"] + 0.84 * area["height"])
+    page.mouse.down()
+    for step in range(40):
+        across, row = step % 10 / 10, step // 10
+        across = across if row % 2 == 0 else 1 - across
+        page.mouse.move(
+            area["x"] + (0.03 + 0.18 * across) * area["width"],
+            area["y"] + (0.84 + 0.035 * row) * area["height"],
+        )
+    page.mouse.up()
+
+
+def test_through_all_scenes_by_keyboard(browser, url):
+    with open_page(browser, f"{url}&scene=1", settled=False, **PROJECTOR) as page:
+        arrived(page, 1)
+        seconds = []
+        for number, key in enumerate(
+            ["ArrowRight", "PageDown", " ", "ArrowRight", "PageDown", "ArrowRight"], 2
+        ):
+            started = time.monotonic()
+            page.keyboard.press(key)
+            arrived(page, number)
+            seconds.append(round(time.monotonic() - started, 2))
+            settle(page, PATIENCE)
+            on_a_projector(page)
+            if TITLES[number - 1] == "Cover the beak":
+                assert says(page) == "king penguin"
+                before = page.locator(".says .name").bounding_box()
+                paint_over_the_beak(page)
+                page.locator(".says.flipped").wait_for(timeout=1000 * PATIENCE)
+                assert says(page) != "king penguin"
+                assert page.locator(".says .name").bounding_box()["y"] == before["y"]
+            if SHOTS:
+                page.screenshot(path=Path(SHOTS, f"{number}.png"))
+        print(json.dumps({"seconds until a scene is there": seconds}))
+        assert max(seconds) < 5  # about half a second where nothing else runs
+        page.keyboard.press("ArrowRight")  # there is none after the last
+        page.keyboard.press("PageUp")
+        arrived(page, 6)
+        page.keyboard.press("ArrowLeft")
+        arrived(page, 5)
+
+
+def on_a_projector(page):
+    """The stage fills the screen, nothing of it is cut off, type is large, the rest is gone."""
+    found = page.evaluate(
+        """() => {
+            const stage = document.querySelector(".wil-stage");
+            const seen = (e) => e.checkVisibility() && e.getBoundingClientRect().width > 0;
+            const box = stage.getBoundingClientRect();
+            return {
+                stage: [box.left, box.top, box.width, box.height],
+                outside: [...stage.querySelectorAll("*")].filter((e) => {
+                    const { left, top, right, bottom } = e.getBoundingClientRect();
+                    return left < 0 || top < 0 || right > innerWidth || bottom > innerHeight;
+                }).length,
+                title: parseFloat(getComputedStyle(stage.querySelector("h1")).fontSize),
+                least: Math.min(...[...stage.querySelectorAll("*")]
+                    .filter((e) => [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()))
+                    .map((e) => parseFloat(getComputedStyle(e).fontSize))),
+                chrome: ["stSidebar", "stHeader", "stToolbar"].flatMap((name) =>
+                    [...document.querySelectorAll(`[data-testid="${name}"]`)]).filter(seen).length,
+                scrolls: document.documentElement.scrollHeight > innerHeight,
+            };
+        }"""
+    )
+    assert found["stage"] == [0, 0, 1920, 1080]
+    assert found["outside"] == 0
+    assert found["title"] >= 70
+    assert found["least"] >= 22
+    assert found["chrome"] == 0
+    assert not found["scrolls"]
+
+
+def test_two_quick_presses_go_two_scenes_on_and_a_reload_stays(browser, url):
+    with open_page(browser, f"{url}&scene=1", settled=False, **PROJECTOR) as page:
+        arrived(page, 1)
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        arrived(page, 3)
+        page.reload()
+        arrived(page, 3)
+
+
+def test_right_after_painting_the_arrow_turns_the_page(browser, url):
+    with open_page(browser, f"{url}&scene=4", settled=False, **PROJECTOR) as page:
+        arrived(page, 4)
+        paint_over_the_beak(page)
+        page.locator(".says.flipped").wait_for(timeout=1000 * PATIENCE)
+        page.keyboard.press("ArrowRight")
+        arrived(page, 5)
+        page.keyboard.press("ArrowLeft")
+        arrived(page, 4)
+        settle(page, PATIENCE)
+        assert says(page) == "king penguin"  # nothing is painted when the scene begins again
+        page.locator(".st-key-talk_canvas canvas").focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("ArrowRight")  # moves the brush, for those who came by Tab
+        page.wait_for_timeout(300)
+        arrived(page, 4)
+        page.keyboard.press("PageDown")  # a clicker is heard all the same
+        arrived(page, 5)
+
+
+def test_one_click_turns_the_page_too_in_a_small_window_and_in_the_light(browser, url):
+    small = {"viewport": {"width": 1024, "height": 768}, "color_scheme": "light"}
+    with open_page(browser, f"{url}&scene=6", settled=False, **small) as page:
+        arrived(page, 6)
+        dark = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+        assert dark == "rgb(11, 14, 19)"
+        page.get_by_role("button", name="Next scene").click()
+        arrived(page, 7)
+        assert page.get_by_role("button", name="Next scene").is_disabled()
+        page.get_by_role("button", name="Scene before").click()
+        arrived(page, 6)
+        width = page.locator(".wil-stage").evaluate("e => e.getBoundingClientRect().width")
+        assert width == 1024
+
+
+def test_a_photo_from_the_audience(browser, url):
+    with open_page(browser, f"{url}&scene=7", settled=False, **PROJECTOR) as page:
+        arrived(page, 7)
+        photo = ROOT / "sample_images" / "red_panda.jpg"
+        page.set_input_files("input[type=file]", str(photo))
+        page.locator(".wil-stage .over").wait_for(timeout=1000 * PATIENCE)
+        assert says(page) == "lesser panda"
+        if SHOTS:
+            page.screenshot(path=Path(SHOTS, "7_given.png"))
+        page.keyboard.press("PageUp")
+        arrived(page, 6)

@@ -1,0 +1,87 @@
+"""Making a talk ready: what is wanted, how far it is, and that it is then ready."""
+
+from dataclasses import replace
+
+import pytest
+
+from core.disk_cache import DiskCache
+from core.errors import SettingError
+from core.explainer import Explainer
+from core.faithfulness import FaithfulnessSetting
+from core.judging import Judge
+from core.memory import memory
+from core.scenes import ContrastScene, MapsScene, Talk, TrustScene, read_talk
+from core.scores import Question
+from core.settings import OcclusionSetting
+from core.warm import ready, wanted, warm, words_of
+
+KING_PENGUIN, GOOSE = 145, 99
+
+
+@pytest.fixture
+def talk(monkeypatch):
+    """The talk that comes along, with few large windows and short curves."""
+    monkeypatch.setattr("core.warm.TRUST", FaithfulnessSetting(block=56, points=3, repeats=2))
+    scenes = [
+        replace(scene, setting=OcclusionSetting(112, 80)) if hasattr(scene, "setting") else scene
+        for scene in read_talk().scenes
+    ]
+    return Talk(tuple(scenes))
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    return Explainer().classifier("efficientnet_lite0", "cpu")
+
+
+def test_the_maps_are_of_the_predicted_class_and_of_no_other(talk, classifier):
+    explainer = Explainer()
+    found = {type(scene): wanted(explainer, scene, classifier) for scene in talk.scenes}
+    assert [each.question for each in found[MapsScene]] == [Question(KING_PENGUIN)] * 2
+    assert [each.question for each in found[ContrastScene]] == [Question(KING_PENGUIN, GOOSE)]
+    assert [each.question for each in found[TrustScene]] == [Question(KING_PENGUIN)]
+    assert sum(map(len, found.values())) == 4
+
+
+def test_after_warming_every_scene_is_ready_here_and_after_a_restart(talk, tmp_path):
+    explainer = Explainer(disk=DiskCache(tmp_path))
+    before = [ready(explainer, Judge(explainer), scene) for scene in talk.scenes]
+    assert before == [True, True, False, True, False, False, True]
+    steps = list(warm(explainer, Judge(explainer), talk))
+    assert [step.scene for step in steps] == sorted(step.scene for step in steps)
+    assert {step.scene for step in steps} == {1, 2, 3, 4, 5, 6, 7}
+    assert all(step.done <= step.total for step in steps)
+    assert words_of(steps[0]) == "scene 1 of 7: 1 of 1 scene"
+    assert any(words_of(step) == "scene 3 of 7: 9 of 9 passes" for step in steps)
+    assert all(ready(explainer, Judge(explainer), scene) for scene in talk.scenes)
+    memory.forget()
+    later = Explainer(disk=DiskCache(tmp_path))
+    assert all(ready(later, Judge(later), scene) for scene in talk.scenes)
+
+
+def test_warming_that_was_broken_off_goes_on_where_it_was(talk, tmp_path):
+    explainer = Explainer(disk=DiskCache(tmp_path))
+    steps = warm(explainer, Judge(explainer), talk)
+    next(step for step in steps if step.scene == 3 and step.done == 9)
+    steps.close()
+    memory.forget()
+    later = Explainer(disk=DiskCache(tmp_path))
+    third = next(step for step in warm(later, Judge(later), talk) if step.scene == 3)
+    assert third[2:4] == (1, 1)  # the first picture's map is known
+
+
+def test_a_scene_whose_model_is_not_here_is_not_ready(talk, monkeypatch, tmp_path):
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    from core import models
+
+    monkeypatch.setattr(models, "registry", models.registry.__wrapped__)
+    explainer = Explainer()
+    assert not ready(explainer, Judge(explainer), replace(talk.scenes[0], model="resnet18"))
+
+
+def test_a_contrast_with_the_prediction_itself_is_refused(talk):
+    scene = next(scene for scene in talk.scenes if isinstance(scene, ContrastScene))
+    explainer = Explainer()
+    steps = warm(explainer, Judge(explainer), Talk((replace(scene, against=KING_PENGUIN),)))
+    with pytest.raises(SettingError, match="same class"):
+        list(steps)
