@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
@@ -138,6 +139,7 @@ class Step:
     snapshot: Callable[[], Attribution]
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
     packages = ("torch", "torchvision", "captum", "pillow", "numpy")

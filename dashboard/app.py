@@ -47,7 +47,7 @@ def main() -> None:
     state.begin()
     notices = st.container()
     with st.sidebar:
-        controls.choose_picture()
+        gallery = st.container()  # filled after the maps, which are what a person waits for
         model, device = controls.choose_model()
     picture, sample = state.current_picture()
     with notices:
@@ -59,6 +59,8 @@ def main() -> None:
     except UserError as error:
         _log.info("no prediction", exc_info=error)
         st.error(str(error))
+        with gallery:
+            controls.choose_picture()
         return
     with st.sidebar:
         question = controls.choose_question(classifier, [entry.index for entry in ranking])
@@ -74,6 +76,8 @@ def main() -> None:
     board = Board("main", explainer, scene, question, settings, look, front, how=how)
     sentence = escape(_evidence(explainer, scene, methods)).replace(" %", "&nbsp;%")
     answer.html(f'<p class="wil-evidence">{sentence}</p>')
+    with gallery:
+        controls.choose_picture()
     more = draw_tabs(explainer, scene, question, board, methods, look)
     state.check_address((*controls.BOUND, "tab"), controls.titles())
     with notices:
