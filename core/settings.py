@@ -5,7 +5,7 @@ Windows, strides and sizes are in pixels of the model's input. Baselines are nam
 """
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from core.baselines import check_baseline
@@ -135,6 +135,15 @@ Setting = (
     | GradCamSetting
     | SuperpixelSetting
 )
+
+
+def with_baseline(setting: Setting, baseline: str) -> Setting:
+    """The same method with another baseline; unchanged if it has none."""
+    if isinstance(setting, GradCamSetting):
+        return setting
+    if isinstance(setting, SmoothSetting):
+        return replace(setting, method=replace(setting.method, baseline=baseline))
+    return replace(setting, baseline=baseline)
 
 
 def method_name(setting: Setting) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -22,6 +23,19 @@ from dashboard.panels import Panel, panels_html
 from dashboard.view import Look, Scene, map_panel, map_scales
 
 _log = logging.getLogger(__name__)
+
+
+def known_maps(
+    explainer: Explainer, scene: Scene, question: Question, settings: Mapping[str, Setting]
+) -> dict[str, Attribution]:
+    """The finished maps among those of some settings, by title; costs no pass."""
+    found = {}
+    for title, setting in settings.items():
+        asked = (scene.classifier, scene.picture, setting, question)
+        with suppress(UserError):  # the board that shows them says why
+            if not explainer.forecast(*asked).passes:
+                found[title] = explainer.attribution(*asked)
+    return found
 
 
 class Board:
@@ -47,6 +61,7 @@ class Board:
         front: Sequence[Panel] = (),
         columns: int | None = None,
         how: FaithfulnessSetting | None = None,
+        beside: Mapping[str, Attribution] | None = None,
     ) -> None:
         """Draw what is known.
 
@@ -60,6 +75,7 @@ class Board:
             front: panels that come before the maps.
             columns: how many panels make a row; as many as there is room for by default.
             how: the maps are judged; None if they are not.
+            beside: maps that share the scale of those with the same title.
         """
         self.maps: dict[str, Attribution] = {}
         self.judgements: dict[str, Judgement] = {}
@@ -72,6 +88,7 @@ class Board:
         self._front = front
         self._columns = columns
         self.how = how
+        self._beside = beside or {}
         self._progress: dict[str, str] = {}
         self._failed: dict[str, str] = {}
         self.unjudged: dict[str, str] = {}
@@ -155,7 +172,7 @@ class Board:
         self._draw()
 
     def _draw(self) -> None:
-        scales = map_scales(self.maps, self._look)
+        scales = map_scales(self.maps, self._look, self._beside)
         if self._look.held_scale:
             scales = self._held(scales)
         for title, attribution in self.maps.items():

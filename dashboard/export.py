@@ -1,6 +1,6 @@
 """Taking it home: a bundle to download and a link to copy."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +13,7 @@ from core.exhibits import Exhibit
 from core.explainer import Explainer
 from core.judgement import Judgement
 from core.scores import Question
+from core.settings import Setting
 from core.trust import record
 from dashboard import state
 from dashboard.methods import Methods
@@ -83,16 +84,10 @@ def _download(
     original: bool,
 ) -> None:
     """The button, once all maps are there."""
-    known = {}
-    for title, setting in methods.maps:
-        try:
-            cost = explainer.forecast(scene.classifier, scene.picture, setting, question)
-        except UserError:
-            continue  # its panel says why there is no such map
-        if cost.passes:
-            st.caption("Waiting for the maps; then they can be downloaded.")
-            return
-        known[title] = (setting, question)
+    known = asked_maps(explainer, scene, question, dict(methods.maps))
+    if known is None:
+        st.caption("Waiting for the maps; then they can be downloaded.")
+        return
     if not known:
         st.caption("There is no map to download: choose one under Maps.")
         return
@@ -105,18 +100,47 @@ def _download(
         {title: trust[title] for title in known if title in trust},
         state.original() if original else None,
     )
+    stem = f"{name.rsplit('.', 1)[0]}-{scene.classifier.record.name}"
+    download_button(explainer, [exhibit], look, stem, "Download the bundle", photo)
+
+
+def asked_maps(
+    explainer: Explainer, scene: Scene, question: Question, settings: Mapping[str, Setting]
+) -> dict[str, tuple[Setting, Question]] | None:
+    """What a bundle is to hold of a scene, by title; None while a map is missing."""
+    known = {}
+    for title, setting in settings.items():
+        try:
+            cost = explainer.forecast(scene.classifier, scene.picture, setting, question)
+        except UserError:
+            continue  # its panel says why there is no such map
+        if cost.passes:
+            return None
+        known[title] = (setting, question)
+    return known
+
+
+def download_button(
+    explainer: Explainer,
+    exhibits: Sequence[Exhibit],
+    look: Look,
+    stem: str,
+    words: str,
+    photo: bool = True,
+) -> None:
+    """A button that makes a bundle when it is pressed."""
     st.download_button(
-        "Download the bundle",
-        partial(  # made when the button is pressed
+        words,
+        partial(
             bundle,
             explainer,
-            [exhibit],
+            exhibits,
             look.display,
             same_scale=look.same_scale,
             photo=photo,
             address=address(),
         ),
-        file_name=f"{name.rsplit('.', 1)[0]}-{scene.classifier.record.name}.zip",
+        file_name=f"{stem}.zip",
         mime="application/zip",
         key="export_bundle",
         on_click="ignore",

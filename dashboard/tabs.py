@@ -21,14 +21,16 @@ from dashboard.board import Board
 from dashboard.evidence import draw_evidence
 from dashboard.export import draw_export
 from dashboard.methods import Methods
+from dashboard.pairs import draw_pair
 from dashboard.panels import Panel, panels_html
 from dashboard.view import Look, Scene, bars_html, input_uri, photo_uri
 
-FLIPS, COVER, CROP, COMPARE, SIZES, BASELINES_TAB, TRUST, STUDY, EXPORT = TABS = (
+FLIPS, COVER, CROP, COMPARE, PAIR, SIZES, BASELINES_TAB, TRUST, STUDY, EXPORT = TABS = (
     "What flips it",
     "Cover it yourself",
     "Choose the crop",
     "Compare",
+    "Two side by side",
     "Window sizes",
     "Baselines",
     "How far to trust it",
@@ -63,6 +65,8 @@ def draw_tabs(
                 return rows.window_sizes(explainer, scene, question, methods, look)
             elif name == BASELINES_TAB:
                 return rows.compare_baselines(explainer, scene, question, methods, look)
+            elif name == PAIR:
+                return draw_pair(explainer, scene, question, methods, look)
             elif name == TRUST:
                 return draw_evidence(explainer, scene, question, board, methods, look)
             elif name == EXPORT:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 from core.attribution import Attribution
@@ -21,6 +22,8 @@ from dashboard.panels import Meter, Outline, Panel, ScaleBar
 _PHOTO_SIDE = 640  # pixels; what a panel can show on a large screen
 _STAGE_SIDE = 960  # the same for a talk
 _addresses: BoundedCache[str] = BoundedCache(96)  # pictures as data URIs, shared by all sessions
+
+_NOTHING: Mapping[str, Attribution] = MappingProxyType({})
 
 INPUT_TITLE = "What the model sees"
 
@@ -92,13 +95,19 @@ def input_panel(scene: Scene, settings: Sequence[OcclusionSetting]) -> Panel:
     )
 
 
-def map_scales(maps: Mapping[str, Attribution], look: Look) -> dict[str, tuple[float, float]]:
-    """The ends of each map's colour bar, by title; all the same where one scale is asked for."""
-    every = [attribution.values for attribution in maps.values()]
-    return {
-        title: scale(every if look.same_scale else [attribution.values], look.display)
-        for title, attribution in maps.items()
-    }
+def map_scales(
+    maps: Mapping[str, Attribution], look: Look, beside: Mapping[str, Attribution] = _NOTHING
+) -> dict[str, tuple[float, float]]:
+    """The ends of each map's colour bar, by title; all the same where one scale is asked for.
+
+    Maps share their scale with those of the same title ``beside`` them.
+    """
+    every = [attribution.values for attribution in (*maps.values(), *beside.values())]
+    scales = {}
+    for title, attribution in maps.items():
+        pair = [attribution.values, *(each.values for each in (beside.get(title),) if each)]
+        scales[title] = scale(every if look.same_scale else pair, look.display)
+    return scales
 
 
 def map_panel(

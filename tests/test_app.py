@@ -11,12 +11,12 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from core import study
-from core.errors import ResourceError
+from core.errors import ModelError, ResourceError
 from core.explainer import Explainer
 from core.rendering import Display, colours, scale
 from core.scores import Question
 from core.settings import GradientSetting, OcclusionSetting, SmoothSetting
-from dashboard import evidence, state
+from dashboard import evidence, pairs, state
 from dashboard.methods import _cost
 from dashboard.view import Scene
 
@@ -466,3 +466,48 @@ def test_only_a_badge_that_is_there_opens_its_evidence(monkeypatch, words, opene
     monkeypatch.setattr(evidence.st, "session_state", kept)
     evidence.open_evidence({"Saliency": GradientSetting("saliency")}, "trust", words)
     assert kept == ({"judged": "Saliency", "evidence": "weights", "tab": "trust"} if opened else {})
+
+
+def test_two_pictures_side_by_side_on_one_scale():
+    page = open_page(tab="Two side by side", other_picture="Penguin", maps=["Occlusion large"])
+    assert not page.exception
+    mine, theirs = (panel(page, f"Occlusion large 112/112 · {row}") for row in (1, 2))
+    scales = [re.search(r'class="ticks">(.*?)</div>', each).group(1) for each in (mine, theirs)]
+    assert scales[0] == scales[1]
+    explainer = state.explainer()
+    classifier = explainer.classifier("efficientnet_lite0")
+    values = [
+        explainer.attribution(
+            classifier,
+            state.sample_picture(name),
+            OcclusionSetting(112, 112),
+            Question(KING_PENGUIN),
+        ).values
+        for name in ("swan", "penguin")
+    ]
+    display = Display()
+    np.testing.assert_array_equal(
+        overlay(page, "Occlusion large 112/112 · 2"),
+        colours(values[1], display, scale(values, display)),
+    )
+    (button,) = page.get("download_button")
+    assert button.proto.label == "Download both"
+
+
+def test_another_baseline_side_by_side():
+    page = open_page(tab="Two side by side", other_baseline="black", maps=["Occlusion large"])
+    assert not page.exception
+    assert "baseline grey" in panel(page, "Occlusion large 112/112 · 1")
+    assert "baseline black" in panel(page, "Occlusion large 112/112 · 2")
+
+
+def test_a_model_that_is_not_here_leaves_the_page_as_it_is(monkeypatch):
+    def refused(*_):
+        raise ModelError("Its weights cannot be had: choose another model.")
+
+    monkeypatch.setattr(pairs.live, "run_download", refused)
+    page = open_page(tab="Two side by side", maps=["Occlusion large"])
+    page.selectbox(key="other_model").set_value("resnet18").run()
+    assert not page.exception
+    assert "Its weights cannot be had: choose another model." in said(page.error)
+    overlay(page, "Occlusion large 112/112")

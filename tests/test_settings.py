@@ -21,6 +21,7 @@ from core.settings import (
     method_name,
     parameters,
     short,
+    with_baseline,
 )
 
 FIRST = [method.setting for method in METHODS.values()]
@@ -184,3 +185,15 @@ def test_short_names_fit_into_file_systems(setting):
 def test_a_method_without_baseline_has_the_one_that_costs_nothing():
     assert baseline_of(GradCamSetting()) == "grey"
     assert baseline_of(SmoothSetting(IntegratedGradientsSetting(5, "white"))) == "white"
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        (OcclusionSetting(15, 8), OcclusionSetting(15, 8, "black")),
+        (SmoothSetting(), SmoothSetting(IntegratedGradientsSetting(baseline="black"))),
+        (GradCamSetting(), GradCamSetting()),
+    ],
+)
+def test_another_baseline(setting, expected):
+    assert with_baseline(setting, "black") == expected

@@ -1,0 +1,122 @@
+"""Two side by side: another picture, model or baseline beside the present one, on locked scales."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from core.attribution import Attribution
+from core.baselines import BASELINES
+from core.errors import UserError
+from core.exhibits import Exhibit
+from core.explainer import Explainer
+from core.models import registry
+from core.scores import Question
+from core.settings import OcclusionSetting, Setting, with_baseline
+from core.story import percent
+from dashboard import export, live, state
+from dashboard.board import Board, known_maps
+from dashboard.methods import Methods
+from dashboard.view import Look, Scene, input_panel
+
+_log = logging.getLogger(__name__)
+_SAME = "the same"
+
+
+def draw_pair(
+    explainer: Explainer, scene: Scene, question: Question, methods: Methods, look: Look
+) -> list[Board]:
+    """Choose the other one and draw both; returns the boards, whose maps may be missing."""
+    st.caption(
+        "The maps of this view, and below them the same for another picture, model or baseline: "
+        "the score of the same class, and one scale for each pair, so that colours can be compared."
+    )
+    try:
+        other, name, baseline = _choose_other(explainer, scene)
+        mine = dict(methods.maps)
+        theirs = mine
+        if baseline != _SAME:
+            theirs = {title: with_baseline(each, baseline) for title, each in mine.items()}
+        rows = ((scene, mine), (other, theirs))
+        known = [known_maps(explainer, each, question, maps) for each, maps in rows]
+        boards = [
+            _row(explainer, *rows[place], question, look, known[1 - place], place)
+            for place in range(2)
+        ]
+    except UserError as error:
+        _log.info("no pair", exc_info=error)
+        st.error(state.plain(str(error)))
+        return []
+    asked = [export.asked_maps(explainer, each, question, maps) for each, maps in rows]
+    if all(asked):
+        names = (state.picture_name(), name)
+        exhibits = [
+            Exhibit(each.classifier, each.picture, maps, called)
+            for (each, _), maps, called in zip(rows, asked, names, strict=True)
+            if maps
+        ]
+        export.download_button(explainer, exhibits, look, "two", "Download both")
+    return boards
+
+
+def _choose_other(explainer: Explainer, scene: Scene) -> tuple[Scene, str, str]:
+    """Picture and model, the picture's name, and the baseline.
+
+    Raises:
+        UserError: the model cannot be had.
+    """
+    pictures = {_SAME: state.picture_name()}
+    pictures |= {name: sample.title for name, sample in state.gallery().items()}
+    models = {_SAME: scene.classifier.record.title}
+    models |= {name: record.title for name, record in registry().items()}
+    places = st.columns(3)
+    picture = _select(places[0], "Other picture", pictures, "other_picture")
+    model = _select(places[1], "Other model", models, "other_model")
+    baseline = _select(
+        places[2], "Other baseline", {name: name for name in (_SAME, *BASELINES)}, "other_baseline"
+    )
+    chosen, name = scene.picture, state.picture_name()
+    if picture != _SAME:
+        chosen, name = state.sample_picture(picture), state.gallery()[picture].path.name
+    classifier = scene.classifier
+    if model != _SAME:
+        live.run_download(model, registry()[model].title)
+        classifier = explainer.classifier(model, classifier.device.type)
+    return Scene(chosen, classifier), name, baseline
+
+
+def _select(place: DeltaGenerator, words: str, titles: dict[str, str], key: str) -> str:
+    return place.selectbox(
+        words,
+        list(titles),
+        format_func=lambda name: _SAME if name == _SAME else titles[name],
+        key=key,
+        bind="query-params",
+    )
+
+
+def _row(
+    explainer: Explainer,
+    scene: Scene,
+    maps: Mapping[str, Setting],
+    question: Question,
+    look: Look,
+    beside: Mapping[str, Attribution],
+    place: int,
+) -> Board:
+    """One of the two, with what the model says of it."""
+    logits = explainer.logits(scene.classifier, scene.picture)
+    top = scene.classifier.ranking(logits, 1)[0]
+    windows = [setting for setting in maps.values() if isinstance(setting, OcclusionSetting)]
+    words = f"{top.name}, {percent(top.probability)}"
+
+    row = f" · {place + 1}"  # titles tell the maps of a page apart, those of the two rows too
+    return Board(
+        f"pair {place}",
+        *(explainer, scene, question, {title + row: each for title, each in maps.items()}, look),
+        [replace(input_panel(scene, windows), title=words)],
+        columns=1 + len(maps),
+        beside={title + row: each for title, each in beside.items()},
+    )
