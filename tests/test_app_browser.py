@@ -302,7 +302,7 @@ def test_a_badge_opens_its_evidence(browser, url):
         page.keyboard.press("Enter")
         page.get_by_text("mean rank correlation").wait_for(timeout=1000 * PATIENCE)
         page.locator('.wil-panel[data-panel="All layers random"]').wait_for()
-        assert "evidence=Random" in page.url
+        assert "tab=How+far+to+trust+it" in page.url
 
 
 def _pixels(address):
