@@ -1,7 +1,8 @@
 """What a network says of a picture with parts of it covered, in full passes."""
 
+import itertools
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ _LARGEST_BATCH = {"cpu": 8, "cuda": 64, "mps": 16}
 def covered_scores(
     module: nn.Module,
     inputs: Tensor,
-    masks: np.ndarray,
+    masks: Iterable[np.ndarray],
     question: Question,
     baseline: float | Tensor = 0.0,
     batch_seconds: float | None = None,
@@ -28,7 +29,7 @@ def covered_scores(
     Args:
         module: float32 (N, C, H, W) -> logits (N, classes). Left as it was.
         inputs: float32 (1, C, H, W).
-        masks: bool (n, H, W), True where covered.
+        masks: bool (H, W) each, True where covered; as many are held at once as fit a batch.
         question: which score.
         baseline: what covered pixels become, a number or a tensor of the input's shape.
         batch_seconds: what a batch may take, for those who want to stop soon.
@@ -45,11 +46,11 @@ def covered_scores(
     network = memory.prepared(module).network
     largest = _LARGEST_BATCH[inputs.device.type]
     batch = largest if batch_seconds is None else 1
-    hidden = torch.from_numpy(masks)[:, None]
     scores: list[float] = []
-    while len(scores) < len(masks):
+    following = iter(masks)
+    while chunk := list(itertools.islice(following, batch)):
         started = time.perf_counter()
-        part = hidden[len(scores) : len(scores) + batch].to(inputs.device)
+        part = torch.from_numpy(np.stack(chunk))[:, None].to(inputs.device)
         with turn:
             logits = finite(network.dense(torch.where(part, covered, inputs)))
         scores += question.check(logits.shape[1]).scores(logits.double()).tolist()

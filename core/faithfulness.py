@@ -7,8 +7,9 @@ picture falls apart when it is covered: so random orders and the order of a plai
 strongest in the middle go the same way.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -38,7 +39,7 @@ class FaithfulnessSetting:
     """
 
     block: int = 14
-    points: int = 17
+    points: int = 13
     repeats: int = 5
     seed: int = 0
     baseline: str = "blur"
@@ -159,6 +160,7 @@ def curve_steps(
     setting: FaithfulnessSetting,
     baseline: float | Tensor = 0.0,
     batch_seconds: float | None = None,
+    directions: Sequence[Direction] = DIRECTIONS,
 ) -> Generator[int, None, Curves]:
     """Draw the curves of some orders, yielding after each batch how many passes it took.
 
@@ -170,6 +172,7 @@ def curve_steps(
         setting: blocks and points; its ``baseline`` is only the name of the one given.
         baseline: what covered pixels become, a number or a tensor of the input's shape.
         batch_seconds: what a batch may take, for those who want to stop soon.
+        directions: which curves.
 
     Returns:
         For each direction one curve for each order.
@@ -181,35 +184,88 @@ def curve_steps(
     check_inputs(inputs)
     blocks = _blocks(tuple(inputs.shape[2:]), setting.block)
     count = int(blocks.max()) + 1
-    kept = _kept(count, setting)
     if any(len(order) != count for order in orders):
         raise SettingError(
             f"The input has {count} blocks, the map {len(orders[0])}: give the map of this input."
         )
+    kept = _kept(count, setting)
+    scores = yield from covered_scores(
+        module,
+        inputs,
+        _masks(blocks, orders, kept, directions),
+        question,
+        baseline,
+        batch_seconds,
+    )
+    clean, covered = scores[:2]
+    inner = iter(scores[2:].reshape(len(directions) * len(orders), -1))
     found: Curves = {}
-    for direction in DIRECTIONS:
-        curves = []
-        for order in orders:
-            place = np.empty(count, int)
-            place[order] = np.arange(count)
-            first = place[blocks] < kept[:, None, None]
-            scores = yield from covered_scores(
-                module,
-                inputs,
-                first if direction == "deletion" else ~first,
-                question,
-                baseline,
-                batch_seconds,
-            )
-            curves.append(Curve(kept / count, scores))
-        found[direction] = tuple(curves)
+    for direction in directions:
+        first, last = (clean, covered) if direction == "deletion" else (covered, clean)
+        found[direction] = tuple(
+            Curve(kept / count, np.array([first, *next(inner), last])) for _ in orders
+        )
     return found
 
 
-def curve_passes(size: tuple[int, int], orders: int, setting: FaithfulnessSetting) -> int:
-    """How many passes the curves of so many orders take on an input of a size (H, W)."""
-    count = int(_blocks(size, setting.block).max()) + 1
-    return len(DIRECTIONS) * orders * len(_kept(count, setting))
+def _masks(
+    blocks: np.ndarray,
+    orders: Sequence[np.ndarray],
+    kept: np.ndarray,
+    directions: Sequence[Direction],
+) -> Iterator[np.ndarray]:
+    """What is covered: nothing and all, where every curve begins and ends, then what is between."""
+    yield np.zeros(blocks.shape, bool)
+    yield np.ones(blocks.shape, bool)
+    for direction in directions:
+        for order in orders:
+            place = np.empty(len(order), int)
+            place[order] = np.arange(len(order))
+            turns = place[blocks]
+            for many in kept[1:-1]:
+                yield turns < many if direction == "deletion" else turns >= many
+
+
+def control_steps(
+    module: nn.Module,
+    inputs: Tensor,
+    question: Question,
+    setting: FaithfulnessSetting,
+    baseline: float | Tensor = 0.0,
+    batch_seconds: float | None = None,
+) -> Generator[int, None, Curves]:
+    """Draw the curves of the controls: for each direction the order from the middle, then random.
+
+    The reverse of a random order is a random order: revealing in it shows the pictures of the
+    covering backwards, so the random orders take passes for one direction only.
+
+    Args, yields and raises are those of `curve_steps`.
+    """
+    height, width = inputs.shape[2:]
+    middle, *random = control_orders((height, width), setting)
+    draw = partial(
+        curve_steps,
+        module,
+        inputs,
+        question,
+        setting=setting,
+        baseline=baseline,
+        batch_seconds=batch_seconds,
+    )
+    centre = yield from draw([middle])
+    covering = (yield from draw(random, directions=("deletion",)))["deletion"]
+    revealing = tuple(Curve(1 - each.shares[::-1], each.scores[::-1]) for each in covering)
+    return {
+        "deletion": centre["deletion"] + covering,
+        "insertion": centre["insertion"] + revealing,
+    }
+
+
+def curve_passes(size: tuple[int, int], setting: FaithfulnessSetting) -> tuple[int, int]:
+    """How many passes the curves of a map take on an input (H, W), and those of the controls."""
+    between = len(_kept(int(_blocks(size, setting.block).max()) + 1, setting)) - 2
+    own = len(DIRECTIONS) * between + 2
+    return own, own + setting.repeats * between + 2
 
 
 def faithfulness(own: Curves, controls: Curves) -> tuple[Faithfulness, ...]:
@@ -222,7 +278,8 @@ def faithfulness(own: Curves, controls: Curves) -> tuple[Faithfulness, ...]:
 
 def _kept(count: int, setting: FaithfulnessSetting) -> np.ndarray:
     """After how many of ``count`` blocks the model is asked, rising."""
-    return np.unique(np.linspace(0, count, min(setting.points, count + 1)).round().astype(int))
+    steps = np.linspace(0, count, min(setting.points, count + 1)).round().astype(int)
+    return np.unique([steps, count - steps])  # the same from either end
 
 
 def _blocks(shape: tuple[int, ...], side: int) -> np.ndarray:

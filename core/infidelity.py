@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from core.covering import covered_scores
 from core.scores import Question
 
-SQUARES = 64
+SQUARES = 48
 _SIDES = (0.125, 0.5)  # of the input's shorter side
 
 

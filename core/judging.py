@@ -17,7 +17,7 @@ from core.explainer import Explainer
 from core.faithfulness import (
     Curves,
     FaithfulnessSetting,
-    control_orders,
+    control_steps,
     curve_passes,
     curve_steps,
     faithfulness,
@@ -134,20 +134,15 @@ class Judge:
         )
 
     def _curves(self, case: Case, how: FaithfulnessSetting) -> Generator[int, None, Any]:
-        draw = partial(
-            curve_steps,
+        asked = (
             case.classifier.module,
             self._explainer.inputs(case.classifier, case.picture),
             Question(case.attribution.target, kind="probability"),
-            setting=how,
-            baseline=self._baseline(case, how.baseline),
-            batch_seconds=self._explainer.batch_seconds,
         )
-        own = yield from draw(orders=[order_of(case.attribution.values, how)])
+        ways = (how, self._baseline(case, how.baseline), self._explainer.batch_seconds)
+        own = yield from curve_steps(*asked, [order_of(case.attribution.values, how)], *ways)
         controls = yield from _kept(
-            self._controls,
-            _controls_key(case, how),
-            lambda: draw(orders=control_orders(case.size, how)),
+            self._controls, _controls_key(case, how), lambda: control_steps(*asked, *ways)
         )
         return faithfulness(own, controls)
 
@@ -159,8 +154,8 @@ class Judge:
         found = self._found.get(_key(case, how)) or {}
         passes = maps = 0
         if "curves" not in found:
-            controls = 0 if self._controls.get(_controls_key(case, how)) else 1 + how.repeats
-            passes += curve_passes(case.size, 1 + controls, how)
+            own, controls = curve_passes(case.size, how)
+            passes += own + (0 if self._controls.get(_controls_key(case, how)) else controls)
         if "infidelity" not in found and not self._squares.get(_squares_key(case, how)):
             passes += SQUARES + 1
         if "randomisation" not in found:

@@ -14,6 +14,7 @@ from core.faithfulness import (
     Faithfulness,
     FaithfulnessSetting,
     control_orders,
+    control_steps,
     curve_passes,
     curve_steps,
     faithfulness,
@@ -28,11 +29,9 @@ BETTER = "better than random and than pointing at the middle"
 
 def run(module, inputs, values, setting, question=None, baseline=0.0):
     """Deletion and insertion of a map beside their controls, and the passes of each batch."""
-    orders = [order_of(values, setting)], control_orders(tuple(inputs.shape[2:]), setting)
-    (first, own), (second, controls) = (
-        drained(curve_steps(module, inputs, question or Question(0), each, setting, baseline))
-        for each in orders
-    )
+    asked = (module, inputs, question or Question(0))
+    first, own = drained(curve_steps(*asked, [order_of(values, setting)], setting, baseline))
+    second, controls = drained(control_steps(*asked, setting, baseline))
     return faithfulness(own, controls), [*first, *second]
 
 
@@ -47,8 +46,9 @@ def test_two_blocks_by_hand():
     np.testing.assert_allclose(insertion.curve.scores, [0, 3, 4])
     assert deletion.curve.area == pytest.approx(1.5)
     assert insertion.curve.area == pytest.approx(2.5)
-    # Two directions, three points, and as orders the map's, the middle's and two by chance.
-    assert sum(passes) == 2 * 3 * (1 + 1 + 2)
+    # The ends of each; between them one point, of the map and of the middle in two directions, of
+    # the two by chance in one.
+    assert sum(passes) == 3 * 2 + 2 * (1 + 1) + 2
     assert min(passes) > 0
 
 
@@ -162,23 +162,38 @@ def test_what_does_not_fit_is_refused():
     size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
     block=st.integers(1, 12),
     points=st.integers(3, 9),
-    orders=st.integers(1, 3),
+    repeats=st.integers(2, 3),
 )
-def test_passes_are_known_before(size, block, points, orders):
-    setting = FaithfulnessSetting(block, points, repeats=2)
-    chosen = control_orders(size, setting)[:orders]
-    module = Weighted(torch.ones(1, 1, *size))
-    taken, curves = drained(
-        curve_steps(module, torch.ones(1, 1, *size), Question(0), chosen, setting)
-    )
-    assert sum(taken) == curve_passes(size, orders, setting)
+def test_passes_are_known_before(size, block, points, repeats):
+    setting = FaithfulnessSetting(block, points, repeats)
+    module, inputs = Weighted(torch.ones(1, 1, *size)), torch.ones(1, 1, *size)
+    middle = control_orders(size, setting)[0]
+    own, alone = drained(curve_steps(module, inputs, Question(0), [middle], setting))
+    taken, controls = drained(control_steps(module, inputs, Question(0), setting))
+    assert (sum(own), sum(taken)) == curve_passes(size, setting)
     for direction in DIRECTIONS:
-        assert len(curves[direction]) == orders
-        for curve in curves[direction]:
+        assert len(controls[direction]) == 1 + repeats
+        for curve in (*alone[direction], *controls[direction]):
             shares = curve.shares
             assert (shares[0], shares[-1]) == (0, 1)
             assert (np.diff(shares) > 0).all()
-            assert len(shares) == min(points, -(-size[0] // block) * -(-size[1] // block) + 1)
+            wanted = min(points, -(-size[0] // block) * -(-size[1] // block) + 1)
+            assert wanted <= len(shares) <= wanted + 2  # so that they are the same from both ends
+            np.testing.assert_allclose(shares, 1 - shares[::-1])
+
+
+def test_revealing_in_a_random_order_is_drawn_as_it_is():
+    """Though no pass is made for it: it is the covering of the reverse, backwards."""
+    setting = FaithfulnessSetting(block=3, points=6, repeats=2, seed=3)
+    module, inputs, baseline = network("residual"), picture(12, 12), picture(12, 12, 1)
+    asked = (module, inputs, Question(1, kind="probability"))
+    _, controls = drained(control_steps(*asked, setting, baseline))
+    _, *random = control_orders((12, 12), setting)
+    reverse = [order[::-1] for order in random]
+    _, drawn = drained(curve_steps(*asked, reverse, setting, baseline))
+    for found, expected in zip(controls["insertion"][1:], drawn["insertion"], strict=True):
+        np.testing.assert_allclose(found.shares, expected.shares)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
 
 
 @settings(max_examples=25, deadline=None)

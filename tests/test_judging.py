@@ -18,7 +18,7 @@ from core.explainer import Explainer
 from core.faithfulness import (
     DIRECTIONS,
     FaithfulnessSetting,
-    control_orders,
+    control_steps,
     curve_passes,
     curve_steps,
     faithfulness,
@@ -50,6 +50,9 @@ HOW = FaithfulnessSetting(block=7, points=5, repeats=2, seed=3, baseline="black"
 QUESTION = Question(1)
 SALIENCY = GradientSetting("saliency")
 SETTINGS = [SALIENCY, IntegratedGradientsSetting(3, "blur"), OcclusionSetting(8, 4, "black")]
+# Passes of the curves: the ends, and three points between in both directions; of the two random
+# orders in one.
+OWN, CONTROLS = 2 + 3 * 2, (2 + 3 * 2) + (2 + 3 * 2)
 PARTS = ("curves", "infidelity", "sensitivity", "randomisation")
 
 
@@ -143,10 +146,9 @@ def test_the_numbers_are_those_of_the_modules(explainer, swan, setting):
 
     black = explainer.baseline(classifier, swan, HOW.baseline)
     shown = Question(1, kind="probability")
-    orders = [order_of(case.attribution.values, HOW)], control_orders((28, 28), HOW)
-    own, controls = (
-        drained(curve_steps(module, inputs, shown, each, HOW, black))[1] for each in orders
-    )
+    order = order_of(case.attribution.values, HOW)
+    _, own = drained(curve_steps(module, inputs, shown, [order], HOW, black))
+    _, controls = drained(control_steps(module, inputs, shown, HOW, black))
     for made, expected in zip(found.curves, faithfulness(own, controls), strict=True):
         assert made.direction == expected.direction
         np.testing.assert_allclose(made.curve.scores, expected.curve.scores, atol=1e-5)
@@ -191,7 +193,7 @@ def test_it_costs_what_was_said(explainer, swan, setting, own):
     assert steps[0].total == said.passes
     assert steps[-2].done == said.passes - 1, "without the last, which says that it is finished"
     maps = 1 + SAMPLES + len(stages_of(classifier.module))
-    curves = curve_passes((28, 28), 1 + 1 + HOW.repeats, HOW)
+    curves = sum(curve_passes((28, 28), HOW))
     assert said.passes == curves + SQUARES + 1 + maps * quick_passes(setting, 28)
     assert sum(classifier.module.seen) == curves + SQUARES + 1 + maps * own
     again = judge.forecast(case, HOW)
@@ -233,10 +235,9 @@ def test_a_judgement_that_was_closed_is_not_known(explainer, swan):
 
 
 @pytest.mark.parametrize(
-    ("part", "shared"), [(None, 0), ("curves", 15 * 2), ("infidelity", 15 * 2 + SQUARES + 1)]
+    ("part", "shared"), [(None, 0), ("curves", CONTROLS), ("infidelity", CONTROLS + SQUARES + 1)]
 )
 def test_what_holds_for_all_maps_is_kept_though_it_was_closed(explainer, swan, part, shared):
-    """Three controls of five points in two directions, and the squares."""
     classifier = counted()
     judge, case = Judge(explainer), case_of(explainer, classifier, swan)
     alone = judge.forecast(case, HOW).passes
@@ -252,7 +253,7 @@ def test_what_holds_for_all_maps_is_kept_though_it_was_closed(explainer, swan, p
     assert sum(classifier.module.seen) == alone - shared + 2 * maps
     same(found, finished(Judge(explainer), second))
     own = judge.forecast(case, HOW).passes
-    assert own == alone - (15 * 2 + SQUARES + 1) - (0 if part is None else 5 * 2)
+    assert own == alone - (CONTROLS + SQUARES + 1) - (0 if part is None else OWN)
 
 
 def changed_cases(explainer, classifier, swan, penguin):
@@ -282,7 +283,7 @@ def test_what_differs_is_judged_anew_and_shares_what_is_equal(explainer, swan, p
     for name, case in others.items():
         assert judge.known(case, HOW) is None, name
         shared[name] = alone - judge.forecast(case, HOW).passes
-    controls, squares = 15 * 2, SQUARES + 1
+    controls, squares = CONTROLS, SQUARES + 1
     assert shared == {
         "model": 0,
         "picture": 0,

@@ -419,7 +419,7 @@ def test_trust_writes_all_measures_and_says_them(run, tmp_path):
     assert lines[4:-1] == trust["sentences"]
     assert lines[4].startswith("Covering the strongest blocks first: mean probability ")
     assert lines[5].startswith("Revealing the strongest blocks first: mean probability ")
-    assert lines[6].startswith("64 squares of random sizes covered: ")
+    assert lines[6].startswith("48 squares of random sizes covered: ")
     assert lines[7].startswith("The weights drawn anew ")
     assert lines[8].startswith("Noise of at most 0.02 ")
     assert lines[9].startswith("Wrote ")
@@ -464,7 +464,7 @@ def test_trust_of_a_map_that_adds_up_with_progress(run, tmp_path, monkeypatch):
     assert re.fullmatch(r"\+ adds up \(off by 0\.\d %\)", lines[1])
     found = record_in(tmp_path, "swan_deep_lift_trust")["trust"]["sentences"]
     assert found[2].startswith("The map adds up to ")
-    assert found[3].startswith("64 squares ")
+    assert found[3].startswith("48 squares ")
     totals = re.findall(r"(\d+) of (\d+) passes", err)
     assert totals[-1] == ("96", "96")  # 24 of curves, 65 of squares, 7 maps
     assert "\n" not in err

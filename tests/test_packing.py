@@ -20,7 +20,7 @@ from core.sensitivity import Sensitivity
 from core.stored import SurveyScores
 from core.trust import record
 
-finite = st.floats(allow_nan=False, width=32)
+finite = st.floats(-1e6, 1e6, width=32)
 maps = arrays(np.float32, (3, 4), elements=finite)
 shares = arrays(np.float64, 5, elements=st.floats(0, 1))
 regions = st.none() | st.tuples(finite, finite, finite, finite)

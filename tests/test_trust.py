@@ -150,7 +150,7 @@ def test_sentences_in_full():
     ]
     assert said["sums"] == [
         "The map adds up to 2.00 of 2.50 logits (off by 20.0 %).",
-        "64 squares of random sizes covered: the sum of the map in the square explains 75 % of "
+        "48 squares of random sizes covered: the sum of the map in the square explains 75 % of "
         "what the logit loses, the size of the square alone 50 % (infidelity 0.50, lower is "
         "better): the map says more than the size of the square alone.",
     ]
