@@ -466,7 +466,7 @@ def test_trust_of_a_map_that_adds_up_with_progress(run, tmp_path, monkeypatch):
     assert found[2].startswith("The map adds up to ")
     assert found[3].startswith("48 squares ")
     totals = re.findall(r"(\d+) of (\d+) passes", err)
-    assert totals[-1] == ("96", "96")  # 24 of curves, 65 of squares, 7 maps
+    assert totals[-1] == ("68", "68")  # 12 of curves, 49 of squares, 7 maps
     assert "\n" not in err
 
 
