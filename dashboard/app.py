@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 def main() -> None:
     """Draw the page, then fill in what has to be computed."""
-    st.set_page_config("Where It Looked", str(_HERE / "icon.png"), layout="wide")
+    st.set_page_config("Where It Looked", view.ICON, layout="wide")
     explainer = state.explainer()
     if talk.asked_for():
         talk.draw_talk(explainer)

@@ -1,8 +1,10 @@
 """Maps and pictures as panels: numbers become words here, and nowhere else on the page."""
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -22,6 +24,12 @@ from dashboard.panels import Meter, Outline, Panel, ScaleBar
 _PHOTO_SIDE = 640  # pixels; what a panel can show on a large screen
 _STAGE_SIDE = 960  # the same for a talk
 _addresses: BoundedCache[str] = BoundedCache(96)  # pictures as data URIs, shared by all sessions
+
+# As an address of its own: a file of the server's is gone when a run is superseded, before the
+# browser has asked for it.
+ICON = (
+    "data:image/png;base64," + b64encode(Path(__file__).with_name("icon.png").read_bytes()).decode()
+)
 
 _NOTHING: Mapping[str, Attribution] = MappingProxyType({})
 
