@@ -1,7 +1,7 @@
 """A row of panels that shows what is known, and fills as the rest is computed."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -13,6 +13,7 @@ from core.errors import UserError
 from core.explainer import Explainer
 from core.faithfulness import FaithfulnessSetting
 from core.forecast import Forecast
+from core.identity import identity
 from core.judgement import Case, Judgement
 from core.scores import Question
 from core.settings import Setting
@@ -44,7 +45,6 @@ class Board:
     Attributes:
         maps: finished and partial maps, by title.
         judgements: what is known of their worth, by title.
-        unjudged: why there is no judgement, by title.
         scene: the picture and the model.
         settings: of the maps, by title.
         how: how the maps are judged; None if they are not.
@@ -91,7 +91,6 @@ class Board:
         self._beside = beside or {}
         self._progress: dict[str, str] = {}
         self._failed: dict[str, str] = {}
-        self.unjudged: dict[str, str] = {}
         self._forecasts: dict[str, Callable[[], Forecast]] = {}
         self._drawn: dict[str, object] = {}
         self._panels: dict[str, Panel] = {}
@@ -132,7 +131,7 @@ class Board:
     def judgement_jobs(self) -> Iterator[Job[Judgement]]:
         """The judgements of maps that are still to be made; the maps have to be finished."""
         for title in self.maps:
-            if self.how is None or title in self.judgements:
+            if self.how is None or title in self.judgements or self.unjudged(title):
                 continue
             case = self._case(title)
             yield Job(
@@ -140,8 +139,25 @@ class Board:
                 state.judge().steps(case, self.how),
                 partial(state.judge().forecast, case, self.how),
                 partial(self._show_judgement, title),
-                partial(self.unjudged.__setitem__, title),
+                partial(self._fail_judgement, title),
             )
+
+    def unjudged(self, title: str) -> str | None:
+        """Why there is no judgement of a map, if that was tried in this session."""
+        return self._refusals().get(self._asked(title))
+
+    def _fail_judgement(self, title: str, sentence: str) -> None:
+        self._refusals()[self._asked(title)] = sentence
+        st.rerun()  # the evidence says why, and it is not tried again
+
+    def _refusals(self) -> dict[Hashable, str]:
+        found: dict[Hashable, str] = st.session_state.setdefault("unjudged", {})
+        return found
+
+    def _asked(self, title: str) -> Hashable:
+        scene = self.scene
+        model = identity(scene.classifier)
+        return model, scene.picture.key, self.settings[title], self._question, self.how
 
     def _show_judgement(self, title: str, judgement: Judgement, progress: str | None) -> None:
         self.judgements[title] = judgement

@@ -85,8 +85,9 @@ def draw_evidence(
     if section == "curves":
         _choose_how(middle, right)
     judgement = board.judgements.get(title)
-    if title in board.unjudged:
-        st.error(state.plain(board.unjudged[title]))
+    refusal = board.unjudged(title)
+    if refusal is not None:
+        st.error(state.plain(refusal))
     elif title not in board.maps:
         st.caption("Waiting for the map.")
     elif judgement is None:

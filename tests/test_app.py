@@ -436,6 +436,24 @@ def test_how_far_to_trust_a_map():
     assert not page.exception
 
 
+def test_a_judgement_that_cannot_be_made_is_said_and_not_tried_again(monkeypatch):
+    tried = []
+
+    def refused(*_):
+        tried.append(1)
+        raise ResourceError("This judgement does not fit into memory: choose a smaller model.")
+        yield
+
+    monkeypatch.setattr(state.judge(), "known", lambda *_: None)
+    monkeypatch.setattr(state.judge(), "steps", refused)
+    page = open_page(judge="true", tab="How far to trust it", maps=["Saliency"])
+    assert not page.exception
+    assert said(page.error) == ["This judgement does not fit into memory: choose a smaller model."]
+    overlay(page, "Saliency")
+    page.run()
+    assert len(tried) == 1
+
+
 def captions(page):
     return " ".join(element.value.replace("\\", "") for element in page.caption)
 
