@@ -38,6 +38,11 @@ class BoundedCache(Generic[Value]):
                 self._values.popitem(last=False)
             return value
 
+    def pop(self, key: Hashable) -> Value | None:
+        """Take a value out, or None."""
+        with self._lock:
+            return self._values.pop(key, None)
+
     def get_or_make(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """The value under a key; made, once, if it is not there.
 

@@ -5,7 +5,7 @@ digests and frozen settings, never arrays; every cache is bounded.
 """
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Generator, Hashable
 from contextlib import closing
 from functools import partial
 
@@ -26,6 +26,7 @@ from core.memory import memory
 from core.models import Classifier
 from core.occlusion import OcclusionSurvey, occlusion_steps
 from core.pace import Pace
+from core.paused import Paused
 from core.picture import Picture
 from core.scores import Question
 from core.settings import (
@@ -59,6 +60,7 @@ class Explainer:
         self._patches: BoundedCache[SuperpixelSurvey] = BoundedCache(12)
         self._others: BoundedCache[Picture] = BoundedCache(8)
         self._pace = Pace()
+        self._paused = Paused(4)  # each may hold the gradients of a path, 150 MB at most
         self._unavailable: BoundedCache[dict[str, str]] = BoundedCache(16)
         self._layers: BoundedCache[tuple[str, ...]] = BoundedCache(16)
         self._maps: BoundedCache[Attribution] = BoundedCache(128)
@@ -133,7 +135,7 @@ class Explainer:
             SettingError: a setting is out of range.
             ModelError: scores or gradients are not finite.
         """
-        key = (identity(classifier), picture.key, setting, question)
+        key = _key(classifier, picture, setting, question)
         known = self._known_map(classifier, picture, setting, question)
         if known is not None:
             yield Step(1, 1, partial(_same, known))
@@ -160,13 +162,16 @@ class Explainer:
         if isinstance(setting, SuperpixelSetting):
             patches = self._patch_survey(classifier, picture, setting)
             return superpixel_steps(patches, question, self.batch_seconds)
-        return gradient_steps(
-            classifier.module,
-            self.inputs(classifier, picture),
-            question,
-            setting,
-            self.baseline(classifier, picture, baseline_of(setting)),
-            self.batch_seconds,
+        return self._paused.steps(
+            _key(classifier, picture, setting, question),
+            lambda: gradient_steps(
+                classifier.module,
+                self.inputs(classifier, picture),
+                question,
+                setting,
+                self.baseline(classifier, picture, baseline_of(setting)),
+                self.batch_seconds,
+            ),
         )
 
     def forecast(
@@ -189,7 +194,9 @@ class Explainer:
             passes = setting.segments if patches is None else len(patches.scores) - known
         else:
             check_baseline(baseline_of(setting))
-            passes, known = gradient_passes(setting), 0
+            last = self._paused.last(_key(classifier, picture, setting, question))
+            known = 0 if last is None else last.done
+            passes = gradient_passes(setting) - known
         seconds = [self._pace.seconds(kind, passes) for kind in kinds(classifier, setting)]
         return Forecast(passes, next((s for s in seconds if s is not None), None), known)
 
@@ -256,7 +263,7 @@ class Explainer:
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
     ) -> Attribution | None:
         """A finished map; an occlusion map counts only while its survey is there to be read."""
-        key = (identity(classifier), picture.key, setting, question)
+        key = _key(classifier, picture, setting, question)
         known = self._maps.get(key)
         if known is None:
             known = self.stored.recall(Attribution, classifier, picture, setting, question)
@@ -302,6 +309,13 @@ class Explainer:
                 self.baseline(classifier, picture, setting.baseline),
             ),
         )
+
+
+def _key(
+    classifier: Classifier, picture: Picture, setting: Setting, question: Question
+) -> Hashable:
+    """What tells one map from another."""
+    return identity(classifier), picture.key, setting, question
 
 
 def _same(attribution: Attribution) -> Attribution:
