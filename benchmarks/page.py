@@ -49,6 +49,7 @@ def main() -> None:
         _time_slider(page)
         _settled(page)
         _time_target(page)
+        _time_bars(page)
         for moves in (10, 90):
             megabytes = _memory_after_moves(page, process.pid, moves)
             total = "10 slider moves" if moves == 10 else "100"
@@ -126,6 +127,24 @@ def _time_target(page: Page) -> None:
         _settled(page)
     print(
         f"another target, occlusion maps: median {statistics.median(waits):.0f} ms, "
+        f"worst {max(waits):.0f} ms",
+        flush=True,
+    )
+
+
+def _time_bars(page: Page) -> None:
+    """The same by a press on a class in the list of the most probable ones."""
+    waits = []
+    for place in (1, 2, 3, 1, 0):
+        button = page.locator(".wil-top button").nth(place)
+        name = button.inner_text()
+        page.evaluate(f"() => addEventListener('click', {_STARTED}, {{capture: true, once: true}})")
+        button.click()
+        drawn = f"() => {_caption(15, 8)}.startsWith('logit of {name} ') && {_WAITED_NOW}"
+        waits.append(page.wait_for_function(drawn, polling=10, timeout=60_000).json_value())
+        _settled(page)
+    print(
+        f"the same, from the list of the answer: median {statistics.median(waits):.0f} ms, "
         f"worst {max(waits):.0f} ms",
         flush=True,
     )

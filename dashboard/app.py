@@ -6,7 +6,7 @@ it goes, and the page is drawn once more. So a control only has to change a sett
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -25,7 +25,7 @@ from core.models import DEFAULT_MODEL, Classifier, ClassScore, registry
 from core.readout import readout
 from core.samples import Sample
 from core.scores import Question
-from core.settings import OcclusionSetting
+from core.settings import OcclusionSetting, Setting
 from core.story import expectation, percent, strongest_window
 from dashboard import components, controls, evidence, live, state, talk, view
 from dashboard.board import Board
@@ -84,13 +84,22 @@ def main() -> None:
         for sentence in state.notices():
             st.warning(sentence)
     _inspect(explainer, [board, *more], look.whole_photo)
-    components.links(key="links", on_click=partial(evidence.open_evidence, board.settings, TRUST))
+    components.links(key="links", on_click=partial(_follow, classifier, board.settings))
     jobs = [job for each in (board, *more) for job in each.jobs()]
     request = (picture.key, model, device, methods, question)
     if live.run_jobs(jobs, request, "maps"):
         st.rerun()  # from what is known now: the sentence of evidence, the tabs
     if not (jobs and live.stopped(request)):
         live.run_jobs(list(board.judgement_jobs()), request, "judgements")
+
+
+def _follow(classifier: Classifier, settings: Mapping[str, Setting], words: list[str]) -> None:
+    """Do what a button in the page's own HTML is for."""
+    match words:
+        case ["class", index]:
+            controls.explain_class(classifier, index)
+        case [title, measure]:
+            evidence.open_evidence(settings, TRUST, title, measure)
 
 
 def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:

@@ -134,6 +134,13 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
     return Question(target, contrast, kind)
 
 
+def explain_class(classifier: Classifier, index: str) -> None:
+    """Make a class the target, by its index, if there is such a one; for use in a callback."""
+    names = display_names(classifier.class_names)
+    if index.isdecimal() and int(index) < len(names):
+        _set("target", names[int(index)])
+
+
 def choose_look() -> Look:
     """How the maps are drawn; costs no computation."""
     default = Display()

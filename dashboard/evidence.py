@@ -49,10 +49,10 @@ def how() -> FaithfulnessSetting:
     return st.session_state.get("how", FaithfulnessSetting())
 
 
-def open_evidence(titles: Mapping[str, Setting], tab: str, words: list[str]) -> None:
-    """Show the evidence of a badge, [title of the map, measure], if there is such a one."""
-    if len(words) == 2 and words[0] in titles and words[1] in MEASURES:
-        st.session_state.update(judged=words[0], evidence=words[1], tab=tab)
+def open_evidence(titles: Mapping[str, Setting], tab: str, title: str, measure: str) -> None:
+    """Show the evidence of a badge, if there is such a one; for use in a callback."""
+    if title in titles and measure in MEASURES:
+        st.session_state.update(judged=title, evidence=measure, tab=tab)
 
 
 def draw_evidence(

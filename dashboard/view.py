@@ -201,9 +201,13 @@ def inspection(
 
 
 def bars_html(entries: Sequence[ClassScore], asked: int) -> str:
-    """Classes with their probabilities, as bars and as text; the asked one in the accent colour."""
+    """Classes with their probabilities, as bars and as text; the asked one in the accent colour.
+
+    A name is a button, for `controls.explain_class`.
+    """
     rows = "".join(
-        f"<span>{escape(entry.name)}</span>"
+        f'<button type="button" data-link=\'["class", "{entry.index}"]\' '
+        f'title="Explain this class">{escape(entry.name)}</button>'
         f'<span class="bar{" asked" if entry.index == asked else ""}" '
         f'style="width:{100 * entry.probability:.1f}%"></span>'
         f'<span class="share">{percent(entry.probability)}</span>'

@@ -16,7 +16,7 @@ from core.explainer import Explainer
 from core.rendering import Display, colours, scale
 from core.scores import Question
 from core.settings import GradientSetting, OcclusionSetting, SmoothSetting
-from dashboard import evidence, pairs, state
+from dashboard import controls, evidence, pairs, state
 from dashboard.methods import _cost
 from dashboard.view import Scene
 
@@ -476,14 +476,24 @@ def test_how_far_maps_agree():
         (["Saliency", "weights"], True),
         (["Saliency", "no such measure"], False),
         (["no such map", "weights"], False),
-        (["Saliency"], False),
     ],
 )
 def test_only_a_badge_that_is_there_opens_its_evidence(monkeypatch, words, opened):
     kept = {}
     monkeypatch.setattr(evidence.st, "session_state", kept)
-    evidence.open_evidence({"Saliency": GradientSetting("saliency")}, "trust", words)
+    evidence.open_evidence({"Saliency": GradientSetting("saliency")}, "trust", *words)
     assert kept == ({"judged": "Saliency", "evidence": "weights", "tab": "trust"} if opened else {})
+
+
+@pytest.mark.parametrize(
+    ("index", "chosen"),
+    [("99", "goose"), ("134", "crane bird"), ("1000", None), ("-1", None), ("goose", None)],
+)
+def test_only_a_class_of_the_model_can_be_made_the_target(monkeypatch, index, chosen):
+    kept = {}
+    monkeypatch.setattr(controls.st, "session_state", kept)
+    controls.explain_class(state.explainer().classifier("efficientnet_lite0"), index)
+    assert kept == ({"target": chosen} if chosen else {})
 
 
 def test_two_pictures_side_by_side_on_one_scale():

@@ -160,6 +160,16 @@ def test_the_nearest_class_is_one_click_away(browser, url):
         page.get_by_text("logit of black swan").first.wait_for(timeout=1000 * PATIENCE)
 
 
+def test_a_press_on_a_class_of_the_answer_explains_it(browser, url):
+    with open_page(browser, address(url), settled=False) as page:
+        finished(page, "Occlusion small 48/48")
+        page.locator(".wil-top").get_by_role("button", name="goose").click()
+        page.get_by_text("logit of goose").first.wait_for(timeout=1000 * PATIENCE)
+        settle(page, PATIENCE)
+        assert " 0 passes" in caption(page, "Occlusion small 48/48")
+        assert "target=goose" in page.url
+
+
 def test_stop_keeps_what_is_there_and_continue_goes_on(browser, url):
     # So many windows that no machine is through with them before the click.
     with open_page(
