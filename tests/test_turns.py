@@ -1,0 +1,84 @@
+"""The queue: one at a time, first come, first served, and nobody twice before another."""
+
+import threading
+import time
+
+import pytest
+
+from core.turns import Line
+
+
+def wait_until(true):
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end, "it never happened"
+        time.sleep(0.002)
+
+
+def test_nobody_waits_for_the_second_jobs_of_two_others():
+    line, order, running = Line(), [], []
+    lock, arrived = threading.Lock(), threading.Barrier(4)
+
+    def person(name):
+        arrived.wait()
+        for _ in range(5):
+            with line.admitted(lambda _: None):
+                with lock:
+                    running.append(name)
+                    assert len(running) == 1
+                    order.append(name)
+                wait_until(lambda: len(line._tickets) == min(4, len(left())))
+                running.remove(name)
+
+    def left():
+        return [name for name in "abcd" if order.count(name) < 5 or name in running]
+
+    threads = [threading.Thread(target=person, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(order) == 20
+    for start in range(0, 20, 4):  # each round has everybody once
+        assert sorted(order[start : start + 4]) == list("abcd")
+
+
+def test_the_place_is_said_and_moves_up():
+    line, said = Line(), []
+    release = [threading.Event() for _ in range(2)]
+
+    def hold(i):
+        with line.admitted(lambda _: None):
+            release[i].wait(10)
+
+    threads = []
+    for i in range(2):
+        threads.append(threading.Thread(target=hold, args=(i,)))
+        threads[-1].start()
+        wait_until(lambda i=i: len(line._tickets) == i + 1)
+
+    def waiting(before):
+        said.append(before)
+        release[2 - before].set()  # the one in front goes, once it was said
+
+    with line.admitted(waiting):
+        pass
+    assert sorted(set(said), reverse=True) == [2, 1]
+    assert said == sorted(said, reverse=True)
+
+
+def test_whoever_leaves_while_waiting_or_working_holds_up_nobody():
+    line = Line()
+
+    class GoneError(Exception):
+        pass
+
+    def gone(_before):
+        raise GoneError
+
+    with line.admitted(lambda _: None), pytest.raises(GoneError), line.admitted(gone):
+        pytest.fail("admitted before its turn")
+    with pytest.raises(GoneError), line.admitted(gone):
+        raise GoneError
+    with line.admitted(gone):  # nobody is before
+        pass
