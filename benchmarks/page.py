@@ -6,18 +6,14 @@ from the wish to stop until the work has stopped, at twenty moments of a survey.
 
 import itertools
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import closing
 
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.server import megabytes, server
 from core.explainer import Explainer
 from core.picture import picture_from_file
 from core.samples import samples
@@ -38,7 +34,7 @@ def main() -> None:
         f"cancel in core: median {statistics.median(waits):.0f} ms, worst {max(waits):.0f} ms",
         flush=True,
     )
-    with _server() as (address, process), sync_playwright() as playwright:
+    with server() as (address, process), sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=list(_FLAGS)
         )
@@ -51,9 +47,9 @@ def main() -> None:
         _time_target(page)
         _time_bars(page)
         for moves in (10, 90):
-            megabytes = _memory_after_moves(page, process.pid, moves)
+            held = _memory_after_moves(page, process.pid, moves)
             total = "10 slider moves" if moves == 10 else "100"
-            print(f"server's memory after {total}: {megabytes:.0f} MB", flush=True)
+            print(f"server's memory after {total}: {held:.0f} MB", flush=True)
         browser.close()
 
 
@@ -158,8 +154,7 @@ def _memory_after_moves(page: Page, pid: int, moves: int) -> float:
         page.keyboard.press(key)
         page.wait_for_timeout(700)
     _settled(page)
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+    return megabytes(pid)
 
 
 def _settled(page: Page) -> None:
@@ -183,28 +178,6 @@ def _finished(page: Page, window: int, stride: int) -> None:
     page.wait_for_function(
         f"() => / passes, [0-9.]+ s$/.test({_caption(window, stride)})", polling=20, timeout=120_000
     )
-
-
-@contextmanager
-def _server() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
-    process = subprocess.Popen(
-        [*command, "--server.headless", "true", "--server.port", str(port)],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(100):
-            with socket.socket() as attempt:
-                if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}", process
-    finally:
-        process.terminate()
-        process.wait()
 
 
 if __name__ == "__main__":
