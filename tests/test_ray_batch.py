@@ -6,12 +6,13 @@ import time
 
 import psutil
 import pytest
-from folders import COARSE, all_but_seconds, fill
+from folders import all_but_seconds, fill
 from test_batch import ROOT
 
 pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-cluster.txt")
 
 PICTURES = 68  # three parts
+QUICK = ("--methods", "saliency")
 COMMAND = (sys.executable, "-m", "core", "batch")
 
 
@@ -40,7 +41,7 @@ def finished(process):
 def here(folder, tmp_path_factory):
     """What the run without Ray gives."""
     out = tmp_path_factory.mktemp("here")
-    finished(started(folder, out, *COARSE))
+    finished(started(folder, out, *QUICK))
     return out
 
 
@@ -51,7 +52,7 @@ def workers_of(process):
 
 
 def test_two_workers_one_of_them_killed_give_what_one_process_gives(folder, here, tmp_path):
-    process = started(f"file://{folder}", tmp_path, *COARSE, "--ray", "local", "--workers", "2")
+    process = started(f"file://{folder}", tmp_path, *QUICK, "--ray", "local", "--workers", "2")
     try:
         end = time.monotonic() + 200
         while not list(
