@@ -27,6 +27,8 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.occlusion
 	$(BIN)/python -m benchmarks.preview
 	$(BIN)/python -m benchmarks.gradients
+	$(BIN)/python -m benchmarks.batch
+	$(BIN)/python -m benchmarks.batch --explain --pictures 8
 
 clean:
 	rm -rf .venv

@@ -1,0 +1,203 @@
+"""One run over a folder of pictures: what is left to do is done, kept, and put into one table."""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from core.attribution import versions
+from core.batch import Worker
+from core.console import progress_line
+from core.errors import SettingError
+from core.explainer import Explainer
+from core.folder import Entry, Folder
+from core.job import Job, MadeMaps, MadeRow, parts_of
+from core.models import Classifier
+from core.pace import Pace
+from core.results import COLUMNS, TABLE, DiskFullError, Results, Row, manifest_of
+
+Numbered = list[tuple[int, Sequence[Entry]]]
+
+
+@dataclass
+class _Counts:
+    """What became of the pictures."""
+
+    pictures: int = 0
+    labelled: int = 0
+    correct: int = 0
+    explained: int = 0
+    errors: int = 0
+
+
+class Run:
+    """One run of the command: what was done before is left, the rest is done and written."""
+
+    def __init__(
+        self, job: Job, folder: Folder, results: Results, arguments: argparse.Namespace
+    ) -> None:
+        """Load the model, and say what is asked of it."""
+        self.job, self.folder, self.results, self.arguments = job, folder, results, arguments
+        self.parts = parts_of(folder.entries)
+        self.classifier: Classifier = Explainer().classifier(job.model, job.device)
+        self.manifest = self._manifest()
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "folder": self.arguments.folder,
+            "address": self.job.address,
+            "model": self.job.model,
+            "weights_sha256": self.classifier.weights_sha256,
+            "settings": self.job.settings(),
+            "pictures": len(self.folder.entries),
+            "pictures_sha256": self.folder.digest,
+            "versions": versions(),
+            "columns": {
+                name: {"type": str(kind), "meaning": meaning}
+                for name, (kind, meaning) in COLUMNS.items()
+            },
+            "complete": False,
+        }
+
+    def finish(self) -> int:
+        """Do what is left; the exit code."""
+        begun = self.results.manifest()
+        if begun is not None:
+            _check_same(begun, self.manifest, self.results.folder)
+            if begun.get("complete") and (self.results.folder / TABLE).exists():
+                print(f"{self.results.folder / TABLE} is complete; nothing was left to do.")
+                return 0
+        run = {key: self.manifest[key] for key in _DECIDING}
+        digest = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
+        self.results.begin(self.manifest, digest, len(self.parts))
+        try:
+            self._work()
+            self.results.merge()
+        except DiskFullError as error:
+            raise DiskFullError(f"{error} {self._so_far()}") from error
+        except BaseException:
+            print(self._so_far(), file=sys.stderr)
+            raise
+        counts = _counted(self.results.folder / TABLE)
+        self.results.write_manifest({**self.manifest, "counts": vars(counts), "complete": True})
+        self.results.drop_parts()
+        print(f"Wrote {self.results.folder / TABLE}: {_words(counts)}")
+        return 0
+
+    def _so_far(self) -> str:
+        """Make a table of what is done; the sentence that says where it is, and how to go on."""
+        table = self.results.folder / TABLE
+        try:
+            rows = self.results.merge()
+        except DiskFullError:
+            return (
+                f"What is done so far can be read in {self.results.folder / 'parts'}: "
+                "make room, and run the same command again to go on."
+            )
+        done = f"{rows:,} of {len(self.folder.entries):,} pictures are in {table}"
+        return f"{done}: run the same command again to go on (after making room, if need be)."
+
+    def _work(self) -> None:
+        """Do the parts that are not there, and keep each as soon as it is whole."""
+        todo: Numbered = [
+            (number, part)
+            for number, part in enumerate(self.parts)
+            if not self.results.has_part(number)
+        ]
+        left = sum(len(part) for _, part in todo)
+        total = len(self.folder.entries)
+        if 0 < left < total:
+            print(f"{total - left:,} of {total:,} pictures were done before.", file=sys.stderr)
+        waiting: dict[int, list[Row]] = {}
+        pace, before = Pace(), perf_counter()
+        with progress_line() as show:
+            for made in self._made(todo):
+                if isinstance(made, MadeMaps):
+                    self.results.write_maps(made.name, made.data)
+                    continue
+                rows = waiting.setdefault(made.part, [])
+                rows.append(made.row)
+                if len(rows) == len(self.parts[made.part]):
+                    self.results.write_part(made.part, waiting.pop(made.part))
+                left -= 1
+                now = perf_counter()
+                pace.note("picture", 1, now - before)
+                before = now
+                seconds = timedelta(seconds=round(pace.seconds("picture", left) or 0))
+                show(f"{total - left:,} of {total:,} pictures, {seconds} left")
+
+    def _made(self, todo: Numbered) -> Iterator[MadeMaps | MadeRow]:
+        here = Worker(self.job, self.classifier)  # refuses what no worker could do
+        if self.arguments.ray is None or not todo:
+            return here.work(todo, self._known)
+        return ray_work()(self.job, todo, self.arguments.ray, self.arguments.workers)
+
+    def _known(self, name: str, asked: dict[str, Any]) -> bool:
+        """Whether these maps were made before: by a run that was killed, or of a copy."""
+        found = manifest_of(self.results.folder / name)
+        return found is not None and {key: found.get(key) for key in asked} == asked
+
+
+_DECIDING = ("address", "model", "weights_sha256", "settings", "pictures_sha256", "versions")
+
+
+def _check_same(begun: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+    """Refuse to mix what was asked differently."""
+    for key in _DECIDING:
+        was, wanted = begun.get(key), now[key]
+        if was == wanted:
+            continue
+        what = f"with {key} {was}, not {wanted}"
+        if key == "settings" and isinstance(was, dict):
+            name = next(name for name in wanted if was.get(name) != wanted[name])
+            what = f"with {name} {json.dumps(was.get(name))}, not {json.dumps(wanted[name])}"
+        elif key == "pictures_sha256":
+            what = "when the folder held other pictures or labels"
+        raise SettingError(
+            f"{out} was begun {what}: give the same, choose another --out, or begin --again."
+        )
+
+
+def _counted(table: Path) -> _Counts:
+    """Count a table, in pieces."""
+    counts = _Counts()
+    with pq.ParquetFile(table) as file:
+        for piece in file.iter_batches(columns=["label", "correct", "maps", "error"]):
+            counts.pictures += piece.num_rows
+            counts.labelled += piece.num_rows - piece["label"].null_count
+            counts.correct += piece["correct"].true_count
+            counts.explained += piece.num_rows - piece["maps"].null_count
+            counts.errors += piece.num_rows - piece["error"].null_count
+    return counts
+
+
+def _words(counts: _Counts) -> str:
+    text = f"{counts.pictures:,} pictures"
+    if counts.labelled:
+        text += f", {counts.correct:,} of {counts.labelled:,} labelled ones right"
+    if counts.explained:
+        text += f", {counts.explained:,} explained"
+    return f"{text}, {counts.errors:,} with an error."
+
+
+def ray_work() -> Callable[..., Iterator[MadeMaps | MadeRow]]:
+    """The work as Ray does it.
+
+    Raises:
+        SettingError: Ray is not installed.
+    """
+    try:
+        from core import ray_batch
+    except ImportError as error:
+        raise SettingError(
+            "Ray is not installed: pip install -r requirements-cluster.txt, or leave out --ray."
+        ) from error
+    return ray_batch.work

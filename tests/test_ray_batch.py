@@ -1,0 +1,78 @@
+"""The same on Ray: equal to the bit, and a worker that is killed changes nothing but time."""
+
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from folders import all_but_seconds, fill
+from test_batch import ROOT
+
+pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-cluster.txt")
+
+PICTURES = 68  # three parts
+QUICK = ("--methods", "saliency")
+COMMAND = (sys.executable, "-m", "core", "batch")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    made = fill(tmp_path_factory.mktemp("in"), [f"goose/{n:03}.png" for n in range(PICTURES)])
+    (made / "goose" / "007.png").write_bytes(b"bad")
+    return made
+
+
+def started(folder, out, *options):
+    """A run on Ray, or here, in a process of its own."""
+    given = ("--device", "cpu", "--threads", "1", "--out", str(out), *options)
+    return subprocess.Popen(
+        (*COMMAND, str(folder), *given), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def finished(process):
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err.decode()
+    return out.decode()
+
+
+@pytest.fixture(scope="module")
+def here(folder, tmp_path_factory):
+    """What the run without Ray gives."""
+    out = tmp_path_factory.mktemp("here")
+    finished(started(folder, out, *QUICK))
+    return out
+
+
+def workers_of(process):
+    """The processes of a run that Ray named after our class."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if "ray::_Actor" in " ".join(child.cmdline())]
+
+
+def test_two_workers_one_of_them_killed_give_what_one_process_gives(folder, here, tmp_path):
+    process = started(f"file://{folder}", tmp_path, *QUICK, "--ray", "local", "--workers", "2")
+    try:
+        end = time.monotonic() + 200
+        while not list(
+            tmp_path.glob("parts/*.parquet")
+        ):  # in the middle: one part of three is done
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        victims = workers_of(process)
+        assert victims
+        victims[0].kill()
+        assert "68 pictures, " in finished(process)
+    finally:
+        process.kill()
+    assert all_but_seconds(tmp_path) == all_but_seconds(here)
+
+
+def test_a_cluster_that_is_not_there_is_said(folder, tmp_path):
+    process = started(folder, tmp_path, "--ray", "127.0.0.1:1")
+    _, err = process.communicate(timeout=240)
+    assert process.returncode == 2
+    assert b"Ray cannot be reached at 127.0.0.1:1" in err
+    assert b"Traceback" not in err
