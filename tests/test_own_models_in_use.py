@@ -24,6 +24,7 @@ from core.scenes import read_talk
 from core.scores import Question
 from core.settings import OcclusionSetting
 from dashboard import state
+from dashboard.tabs import TABS
 
 ROOT = Path(__file__).resolve().parent.parent
 SWAN = samples()["swan"].path
@@ -323,17 +324,19 @@ def test_the_page_offers_it_and_tells_of_the_broken_one(page):
     assert "minus nothing" in html(against)
 
 
-@pytest.mark.parametrize(
-    "tab",
-    [
-        *("Windows that flip it", "Cover it yourself", "Choose the crop", "Compare"),
-        *("Window sizes", "Baselines", "How far to trust it", "The study", "Export"),
-    ],
-)
+@pytest.mark.parametrize("tab", [tab for tab in TABS if tab != "Two side by side"])
 def test_every_tab_takes_it(page, tab):
     found = page(model="Pond birds", tab=tab, maps="occlusion_small")
     assert "Pond birds on cpu" in html(found)
     assert not found.error
+    assert not found.main.warning  # the address asks for nothing that is not there
+
+
+def test_its_maps_are_judged(page):
+    found = page(model="Pond birds", judge="true", maps="occlusion_small")
+    assert not found.error
+    panel = re.search(r'data-panel="Occlusion small.*?</section>', html(found), re.DOTALL).group()
+    assert re.search(r'class="wil-badges".*class="(good|bad|mixed)', panel, re.DOTALL)
 
 
 @pytest.mark.parametrize(
