@@ -1,19 +1,22 @@
 # make run: the dashboard.  make test: every test.  make check: format, lint, types.
 # make warm: everything that the talk shows, computed before it.  Your own: make run TALK=mine.toml
+# Your own models, one in each sub-folder: make run MODELS=mine
 # make bench: speed beside Captum.  Another Python: make run PYTHON=python3.12
 
 PYTHON ?= python3
 PORT ?= 8501
 TALK ?= talks/swan.toml
+MODELS ?=
+OWN = $(if $(MODELS),--models "$(MODELS)")
 BIN := .venv/bin
 
 .PHONY: run warm test check bench clean
 
 run: .venv/run.stamp
-	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)"
+	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)" $(OWN)
 
 warm: .venv/run.stamp
-	$(BIN)/python -m core warm --talk "$(TALK)"
+	$(BIN)/python -m core warm --talk "$(TALK)" $(OWN)
 
 test: .venv/dev.stamp
 	$(BIN)/python -m pytest

@@ -10,6 +10,7 @@
     python -m core study --out study
     python -m core models
     python -m core warm --talk talks/swan.toml
+    python -m core predict swan.jpg --models mine --model pond
 
 What a user can do wrong ends in one sentence on stderr and exit code 2.
 """
@@ -25,6 +26,7 @@ from core.baselines import BASELINES
 from core.errors import UserError
 from core.faithfulness import FaithfulnessSetting
 from core.methods import METHODS
+from core.own_models import FOLDER_VARIABLE, folder_or_default
 from core.samples import FOLDER as SAMPLES
 from core.scenes import DEFAULT_TALK
 from core.scores import SCORE_KINDS
@@ -50,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 not equal, 2 refused, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     try:
+        models.use_folder(folder_or_default(arguments.models))
         return arguments.run(arguments)
     except UserError as error:
         print(error, file=sys.stderr)
@@ -67,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = names.add_parser("predict", help="what a model says of a picture")
     _add_picture_and_model(command)
-    command.add_argument("--top", type=int, default=5, help="how many classes (5)")
+    command.add_argument("--top", type=int, help="how many classes (5)")
     command.set_defaults(run=commands.predict)
 
     command = names.add_parser("explain", help="write maps as numbers, pictures and record")
@@ -151,6 +154,13 @@ def _parser() -> argparse.ArgumentParser:
 
     command = names.add_parser("models", help="list the models, and which are here offline")
     command.set_defaults(run=commands.list_models)
+    for command in names.choices.values():
+        command.add_argument(
+            "--models",
+            type=Path,
+            metavar="FOLDER",
+            help=f"offer your own models too, one in each sub-folder (${FOLDER_VARIABLE})",
+        )
     return parser
 
 

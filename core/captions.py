@@ -64,8 +64,9 @@ def says(shown: Shown) -> str:
 def answer(shown: Shown) -> str:
     """What the model says of the picture, as a sentence."""
     top, record = shown.ranking[0], shown.exhibit.classifier.record
+    known = f" ({record.top1})" if record.top1 else ""
     return (
-        f"{record.title} (top-1 on ImageNet-1k {record.accuracy:.1f} %) says {top.name}, "
+        f"{record.title}{known} says {top.name}, "
         f"{percent(top.probability)}, of {shown.exhibit.name}."
     )
 

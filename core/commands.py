@@ -146,12 +146,12 @@ def make_ready(arguments: argparse.Namespace) -> int:
 
 
 def list_models(_: argparse.Namespace) -> int:
-    """Print the registry."""
+    """Print the registry, and what is wrong with models of one's own."""
     rows = [
         (
             record.name,
             record.title,
-            f"{record.accuracy:.1f} %",
+            "" if record.accuracy is None else f"{record.accuracy:.1f} %",
             f"{record.weights.megabytes:.0f} MB",
             record.licence,
             "yes" if record.weights.present else "no",
@@ -161,6 +161,8 @@ def list_models(_: argparse.Namespace) -> int:
     ]
     header = ("name", "title", "top-1", "size", "licence", "offline", "")
     print_table(header, rows, words=("name", "title", "licence", "offline", ""))
+    for name, sentence in models.broken().items():
+        print(f"{name} is broken: {sentence}")
     return 0
 
 

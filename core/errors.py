@@ -18,7 +18,7 @@ class SettingError(UserError):
 
 
 class ModelError(UserError):
-    """A model is unknown, or its weights cannot be had (no network, damaged file)."""
+    """A model is unknown, wrongly described, or its weights cannot be had or do not fit."""
 
 
 class ResourceError(UserError):

@@ -10,9 +10,14 @@ from core.picture import Picture
 from core.settings import OcclusionSetting, Setting, SuperpixelSetting, parameters
 
 
-def identity(classifier: Classifier) -> tuple[str, str, str]:
-    """What tells one loaded model from another."""
-    return classifier.record.name, classifier.weights_sha256, str(classifier.device)
+def identity(classifier: Classifier) -> tuple[Hashable, ...]:
+    """What tells one loaded model from another.
+
+    Weights alone do not: an operator may say how they are to be used, and change it.
+    """
+    record = classifier.record
+    device = str(classifier.device)
+    return record.name, classifier.weights_sha256, device, record.preprocessing, record.network
 
 
 def provenance_of(classifier: Classifier, picture: Picture) -> Provenance:

@@ -61,14 +61,26 @@ class Search:
         return f"{begin} It can only answer with the names it has; nearest: {offered}."
 
 
-def display_names(class_names: tuple[str, ...]) -> tuple[str, ...]:
-    """The class names made unique: ImageNet has two classes called crane and two called maillot."""
-    seen: dict[str, int] = {}
+def display_names(class_names: tuple[str, ...], *taken: str) -> tuple[str, ...]:
+    """The class names made unique: ImageNet has two classes called crane and two called maillot.
+
+    No class keeps a name that is ``taken`` for something else.
+    """
+    seen = dict.fromkeys(taken, 1)
     for name in class_names:
         seen[name] = seen.get(name, 0) + 1
     return tuple(
         f"{name} ({index})" if seen[name] > 1 else name for index, name in enumerate(class_names)
     )
+
+
+def counterpart(index: int, names: tuple[str, ...], others: tuple[str, ...]) -> int | None:
+    """Another model's class of the same name as class ``index`` of ``names``, or None."""
+    if names == others:
+        return index  # one and the same of two cranes
+    lower = [name.lower() for name in others]
+    wanted = names[index].lower()
+    return lower.index(wanted) if wanted in lower else None
 
 
 @lru_cache(64)  # the page asks the same at each run

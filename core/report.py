@@ -93,7 +93,7 @@ def _exhibit(
         for score in shown.ranking
     )
     yield f'<section class="exhibit" data-exhibit="{place - 1}" data-side="{side}">'
-    facts = f"{record.title}, {record.accuracy:.1f} % top-1 on ImageNet-1k"
+    facts = ", ".join(filter(None, (record.title, record.top1)))
     if several:
         yield f"<h2>{_unbroken(says(shown))}</h2>"
     yield f'<p class="quiet">{escape(shown.exhibit.name)} · {escape(facts)}</p>'
@@ -210,11 +210,12 @@ def _made(record: Json) -> str:
     for each in record["exhibits"]:
         picture, model = each["picture"], each["model"]
         part = ", ".join(f"{edge:.0f}" for edge in picture["seen_part"])
+        named = f"{model['title']} ({model['name']})"
         rows = [
             ("Picture", f"{picture['name']}, {picture['size'][0]} × {picture['size'][1]} pixels"),
             ("Part that the model saw", f"left, top, right, bottom: {part}"),
             ("sha256 of the file", picture["sha256"]),
-            ("Model", f"{model['title']} ({model['name']}), {model['licence']}, {model['source']}"),
+            ("Model", ", ".join(filter(None, (named, model["licence"], model["source"])))),
             ("sha256 of the weights", model["weights_sha256"]),
             ("Device", model["device"]),
         ]

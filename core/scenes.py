@@ -4,7 +4,7 @@
 wrong is told before the talk: in one sentence, with the file and the line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,12 +117,15 @@ def read_talk(path: Path = DEFAULT_TALK) -> Talk:
     file = TomlFile.read(path)
     top = Table(file, (), file.values)
     model = _model(top, models.DEFAULT_MODEL)
-    pictures = {
-        name: _picture(Table(file, ("pictures", name), table), name, model)
-        for name, table in top.tables("pictures").items()
-    }
+    tables = top.tables("pictures")
     found = top.take("scenes", list, "tables that begin with a line [[scenes]]", [])
     top.finish()
+    named = [scene.get("model") for scene in found if isinstance(scene, dict)]
+    asked = [model, *(name for name in models.registry() if name != model and name in named)]
+    pictures = {
+        name: _picture(Table(file, ("pictures", name), table), name, asked)
+        for name, table in tables.items()
+    }
     if not found:
         top.refuse("scenes", "there are no scenes: begin each with a line [[scenes]].")
     scenes = []
@@ -133,16 +136,22 @@ def read_talk(path: Path = DEFAULT_TALK) -> Talk:
     return Talk(tuple(scenes))
 
 
-def _picture(table: Table, name: str, model: str) -> TalkPicture:
+def _picture(table: Table, name: str, asked: Sequence[str]) -> TalkPicture:
+    """A picture and its right answers, in the words of the models that are asked in the talk."""
     path = table.take("file", str, "the path of a picture, relative to this file")
     label = table.take("label", str, "what a person would call it, as text", None)
-    names = models.record(model).class_names
-    default = [label] if label is not None and search(names, label).index is not None else []
-    given = table.texts("right", "a list of class names", default)
-    right = tuple(names[_class(table, "right", each, model)] for each in given)
+    given = table.texts("right", "a list of class names", [] if label is None else [label])
+    right = []
+    for each in given:
+        classes = [models.record(model).class_names for model in asked]
+        indices = [search(names, each).index for names in classes]
+        found = [names[i] for names, i in zip(classes, indices, strict=True) if i is not None]
+        if not found and "right" in table:
+            table.refuse("right", search(classes[0], each).sentence(classes[0]))
+        right += found
     table.finish()
     opened = table.checked("file", lambda: picture_from_file(table.file.path.parent / path))
-    return TalkPicture(name, opened, label, right)
+    return TalkPicture(name, opened, label, tuple(dict.fromkeys(right)))
 
 
 def _scene(table: Table, pictures: Mapping[str, TalkPicture], default_model: str) -> Scene:

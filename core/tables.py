@@ -16,38 +16,59 @@ REQUIRED: Any = object()  # in place of a default
 
 @dataclass(frozen=True)
 class TomlFile:
-    """A file, read: its path, its text and its values."""
+    """A file, read: its path, its text and its values.
+
+    Attributes:
+        name: what sentences call it.
+        error: what is raised when something in it is wrong.
+    """
 
     path: Path
     text: str
     values: dict[str, Any]
+    name: str = ""
+    error: type[UserError] = TalkError
 
     @classmethod
-    def read(cls, path: Path) -> "TomlFile":
+    def read(
+        cls, path: Path, name: str = "", kind: str = "talk", error: type[UserError] = TalkError
+    ) -> "TomlFile":
         """Read a file.
 
+        Args:
+            path: where it lies.
+            name: what sentences call it; by default its own name.
+            kind: what it describes: a talk, a model.
+            error: what is raised when something in it is wrong.
+
         Raises:
-            TalkError: it cannot be read, or is not TOML.
+            UserError: of the kind that was given: it cannot be read, or is not TOML.
         """
+        name = name or path.name
         try:
             text = path.read_text("utf-8")
-        except OSError as error:
-            raise TalkError(
-                f"The talk {path} cannot be read ({error.strerror}): check the path."
-            ) from error
-        except UnicodeDecodeError as error:
-            raise TalkError(f"The talk {path} is not UTF-8 text: save it as such.") from error
+        except OSError as failed:
+            raise error(
+                f"The {kind} {path} cannot be read ({failed.strerror}): check the path."
+            ) from failed
+        except UnicodeDecodeError as failed:
+            raise error(f"The {kind} {path} is not UTF-8 text: save it as such.") from failed
         try:
-            return cls(path, text, tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
+            return cls(path, text, tomllib.loads(text), name, error)
+        except tomllib.TOMLDecodeError as failed:
             found = re.search(
-                r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$", str(error)
+                r"^(.*) \(at (?:line (\d+), column \d+|end of document)\)$", str(failed)
             )
-            what, line = found.groups() if found else (str(error), None)
+            what, line = found.groups() if found else (str(failed), None)
             line = line or str(1 + text.rstrip("\n").count("\n"))
-            raise TalkError(
-                f"{path.name}, line {line}: this is not TOML ({what}): correct the line."
-            ) from error
+            raise error(
+                f"{name}, line {line}: this is not TOML ({what}): correct the line."
+            ) from failed
+        except (ValueError, RecursionError) as failed:  # thousands of digits, or of brackets
+            raise error(
+                f"{name} is TOML that nobody writes, too deep or with too long a number: "
+                "correct it."
+            ) from failed
 
     def line(self, place: Place) -> int:
         """Where a key or table begins: the file is read up to each line until the key is there."""
@@ -100,14 +121,14 @@ class Table:
             return default
         value = self._values[key]
         if not isinstance(value, kind) or isinstance(value, bool):
-            self.refuse(key, f"{key} is {value!r}: give {words}.")
+            self.refuse(key, f"{key} is {shown(value)}: give {words}.")
         return value
 
     def texts(self, key: str, words: str, default: Any = REQUIRED) -> tuple[str, ...]:
         """A list of texts."""
         values = self.take(key, list, words, default)
         if not all(isinstance(value, str) for value in values):
-            self.refuse(key, f"{key} is {values!r}: give {words}.")
+            self.refuse(key, f"{key} is {shown(values)}: give {words}.")
         return tuple(values)
 
     def tables(self, key: str) -> dict[str, Any]:
@@ -125,14 +146,25 @@ class Table:
         """Refuse keys that nobody asked for."""
         for key in self._values:
             if key not in self._known:
-                self.refuse(key, f"{key} is not known here: choose from {', '.join(self._known)}.")
+                written = key if key.isidentifier() and len(key) < 40 else shown(key)
+                known = ", ".join(self._known)
+                self.refuse(key, f"{written} is not known here: choose from {known}.")
 
     def refuse(self, key: str, sentence: str) -> NoReturn:
         """Say what is wrong with a key, or, where it is absent, with its table."""
         self._say((*self._place, key) if key in self._values else self._place, sentence)
 
     def _say(self, place: Place, sentence: str) -> NoReturn:
-        raise TalkError(f"{self.file.path.name}, line {self.file.line(place)}: {sentence}")
+        raise self.file.error(f"{self.file.name}, line {self.file.line(place)}: {sentence}")
+
+
+def shown(value: object) -> str:
+    """A value for a sentence: on one line, and short."""
+    try:
+        text = repr(value)
+    except ValueError:  # a number of thousands of digits
+        return "a very long number"
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def _dotted(place: Place) -> str:

@@ -21,10 +21,10 @@ from core.comparing import (
     opened,
     plain,
 )
-from core.errors import SettingError
+from core.errors import ModelError, SettingError
 from core.explainer import Explainer
 from core.images import digest, open_image
-from core.manifest import Json, changed_sections
+from core.manifest import Json, changed_sections, own_model
 from core.models import Classifier
 from core.picture import Picture
 from core.preprocessing import Box
@@ -60,6 +60,7 @@ def verify(
     used = False
     for exhibit in found.manifest["exhibits"]:
         where = f"{plain(exhibit['picture']['name'])}, {plain(exhibit['model']['name'])}"
+        _check_own(exhibit["model"])
         for done, total in models.download(exhibit["model"]["name"]):
             report(f"Downloading: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
         classifier = explainer.classifier(exhibit["model"]["name"], device)
@@ -103,11 +104,30 @@ def _compare_versions(manifest: Json, verdict: Verdict) -> None:
         verdict.notes.append(f"Made with other versions: {plain('; '.join(other), 300)}.")
 
 
+def _check_own(said: Json) -> None:
+    """Say whose model is missing, where one of somebody's own is."""
+    name = said["name"]
+    if "own" in said and name not in models.registry() and name not in models.broken():
+        raise ModelError(
+            f"The bundle is of {plain(name)}, a model of somebody's own: give the folder that "
+            "holds it with --models."
+        )
+
+
 def _compare_model(classifier: Classifier, said: Json, where: str, verdict: Verdict) -> None:
     if classifier.weights_sha256 != said["weights_sha256"]:
         verdict.different.append(
             f"{where}: the weights here have sha256 {classifier.weights_sha256[:12]}…, the "
             f"manifest says {plain(said['weights_sha256'])[:12]}…."
+        )
+    now, then = (
+        [own.get(key) for key in ("architecture", "options")] if isinstance(own, dict) else None
+        for own in (own_model(classifier.record).get("own"), said.get("own"))
+    )
+    if now != then:
+        verdict.different.append(
+            f"{where}: the network here is {now and now[0]}, the manifest says "
+            f"{plain(str(then and then[0]))}, or has other options."
         )
     preprocessing = asdict(classifier.record.preprocessing)
     for name, value in preprocessing.items():

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 
 from core.errors import ModelError
+from core.state_dicts import read_state
 
 _CHUNK = 1 << 20
 _TIMEOUT_SECONDS = 20
@@ -34,9 +35,10 @@ class WeightsFile:
 
     Attributes:
         path: where the file lies, or will lie (torch's usual cache for downloads).
-        sha256_prefix: the first hex digits of the file's sha256, as torch puts them in file names.
+        sha256_prefix: the first hex digits of the file's sha256, as torch puts them in file names;
+            empty where no file in particular is expected.
         megabytes: size of the file in millions of bytes.
-        url: where it comes from; None if it was installed with a package.
+        url: where it comes from; None if it was installed with a package, or is one's own.
     """
 
     path: Path
@@ -59,8 +61,8 @@ class WeightsFile:
         """
         if self.url is None:
             raise ModelError(
-                f"The weights {self.path.name} came with a package and are gone: "
-                "install the requirements again."
+                f"The weights {self.path.name} are gone from {self.path.parent}: put the file "
+                "back, or install the requirements again if it came with them."
             )
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +89,7 @@ class WeightsFile:
         if not self.present:
             raise ModelError(f"The weights {self.path.name} are not on this machine.")
         sha256 = self._check(self.path)
-        return torch.load(self.path, map_location="cpu", weights_only=True), sha256
+        return read_state(self.path), sha256
 
     def _receive(self, partial: Path) -> Generator[Progress, None, None]:
         assert self.url is not None

@@ -44,8 +44,8 @@ class Work:
         """What the model says of the picture, float32 (classes,)."""
         return self.explainer.logits(self.classifier, self.picture)
 
-    def ranking(self, top: int) -> tuple[ClassScore, ...]:
-        """The most probable classes."""
+    def ranking(self, top: int | None = None) -> tuple[ClassScore, ...]:
+        """The most probable classes, as `Classifier.predict` counts."""
         return self.classifier.ranking(self.logits, top)
 
 
@@ -132,7 +132,7 @@ def record_of(
         **attribution.settings(),
         "target_name": names[attribution.target],
         "contrast_name": None if contrast is None else names[contrast],
-        "top": [asdict(score) for score in work.ranking(5)],
+        "top": [asdict(score) for score in work.ranking()],
         "notes": notes,
     }
 

@@ -27,7 +27,7 @@ from core.samples import Sample
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting
 from core.story import expectation, percent, strongest_window
-from dashboard import components, controls, evidence, live, state, talk, view
+from dashboard import components, controls, evidence, live, options, state, talk, view
 from dashboard.board import Board
 from dashboard.methods import Methods, choose_methods
 from dashboard.tabs import TRUST, draw_tabs
@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 def main() -> None:
     """Draw the page, then fill in what has to be computed."""
     st.set_page_config("Where It Looked", view.ICON, layout="wide")
+    not_usable = options.offer_models()
     explainer = state.explainer()
     if talk.asked_for():
         talk.draw_talk(explainer)
@@ -48,7 +49,7 @@ def main() -> None:
     notices = st.container()
     with st.sidebar:
         gallery = st.container()  # filled after the maps, which are what a person waits for
-        model, device = controls.choose_model()
+        model, device = controls.choose_model(not_usable)
     picture, sample = state.current_picture()
     with notices:
         classifier = _classifier(explainer, model, device)
@@ -58,7 +59,7 @@ def main() -> None:
         ranking = classifier.ranking(logits, len(classifier.class_names))
     except UserError as error:
         _log.info("no prediction", exc_info=error)
-        st.error(str(error))
+        st.error(state.plain(str(error)))
         with gallery:
             controls.choose_picture()
         return
@@ -144,10 +145,8 @@ def _headline(
                 st.html(f'<span class="wil-wrong">{escape(doubt)}</span>')
         for note in scene.picture.notes:
             st.caption(note)
-        st.html(
-            f'<p class="wil-facts">{escape(record.title)} on {scene.classifier.device} · '
-            f"{record.accuracy:.1f} % top-1 on ImageNet-1k · {escape(record.licence)}</p>"
-        )
+        facts = (f"{record.title} on {scene.classifier.device}", record.top1, record.licence)
+        st.html(f'<p class="wil-facts">{escape(" · ".join(filter(None, facts)))}</p>')
     with right:
         st.html(view.bars_html(ranking[:5], question.target))
     return evidence

@@ -1,5 +1,7 @@
 """The sidebar: what a person can choose, as frozen settings."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.labels import display_names, search
@@ -20,11 +22,14 @@ BOUND = (
 )
 
 
-def titles() -> dict[str, str]:
-    """What the page calls models, samples, methods and baselines."""
-    models = {name: record.title for name, record in registry().items()}
-    pictures = {name: sample.title for name, sample in state.gallery().items()}
-    return models | pictures | methods.TITLES | methods.BASELINE_TITLES
+def titles() -> set[tuple[str, str]]:
+    """Names with what the page calls them: models, samples, methods and baselines.
+
+    A model of somebody's own may have the name of a sample.
+    """
+    models = {(name, record.title) for name, record in registry().items()}
+    pictures = {(name, sample.title) for name, sample in state.gallery().items()}
+    return models | pictures | {*methods.TITLES.items(), *methods.BASELINE_TITLES.items()}
 
 
 def choose_picture() -> None:
@@ -69,8 +74,8 @@ def choose_picture() -> None:
         st.button("Back to your photo", on_click=state.choose_upload, width="stretch")
 
 
-def choose_model() -> tuple[str, str]:
-    """Name and device."""
+def choose_model(not_usable: Sequence[str]) -> tuple[str, str]:
+    """Name and device; below them, in one sentence each, why other models are not offered."""
     records = registry()
 
     name = st.selectbox(
@@ -82,6 +87,8 @@ def choose_model() -> tuple[str, str]:
         bind="query-params",
         help="Weights that are not here yet are downloaded once, into torch's usual cache.",
     )
+    for sentence in not_usable:
+        st.warning(state.plain(sentence))
     weights = records[name].weights
     if not weights.present:
         st.caption(f"Its weights, {weights.megabytes:.0f} MB, are downloaded now.")
@@ -97,7 +104,7 @@ def choose_model() -> tuple[str, str]:
 
 def choose_question(classifier: Classifier, order: list[int]) -> Question:
     """Target, contrast and scale; ``order`` lists the classes, most probable first."""
-    names = display_names(classifier.class_names)
+    names = display_names(classifier.class_names, PREDICTED, NOTHING)
     by_name = {name: index for index, name in enumerate(names)}
     ranked = [names[index] for index in order]
     asked = st.selectbox(
@@ -222,7 +229,7 @@ def _resolve(key: str, asked: str, by_name: dict[str, int], names: tuple[str, ..
     st.warning(state.plain(found.sentence(names)))
     for index in found.nearest[:3]:
         st.button(
-            names[index],
+            state.plain(names[index]),
             key=f"{key}_offer_{index}",
             on_click=_set,
             args=(key, names[index]),

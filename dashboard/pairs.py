@@ -12,6 +12,7 @@ from core.baselines import BASELINES
 from core.errors import UserError
 from core.exhibits import Exhibit
 from core.explainer import Explainer
+from core.labels import counterpart
 from core.models import registry
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting, with_baseline
@@ -39,22 +40,29 @@ def draw_pair(
         theirs = mine
         if baseline != _SAME:
             theirs = {title: with_baseline(each, baseline) for title, each in mine.items()}
+        asks = (question, _asked_of(explainer, other, question, scene))
         rows = ((scene, mine), (other, theirs))
-        known = [known_maps(explainer, each, question, maps) for each, maps in rows]
+        known = [
+            known_maps(explainer, each, asked, maps)
+            for (each, maps), asked in zip(rows, asks, strict=True)
+        ]
         boards = [
-            _row(explainer, *rows[place], question, look, known[1 - place], place)
+            _row(explainer, *rows[place], asks[place], look, known[1 - place], place)
             for place in range(2)
         ]
     except UserError as error:
         _log.info("no pair", exc_info=error)
         st.error(state.plain(str(error)))
         return []
-    asked = [export.asked_maps(explainer, each, question, maps) for each, maps in rows]
-    if all(asked):
+    ready = [
+        export.asked_maps(explainer, each, asked, maps)
+        for (each, maps), asked in zip(rows, asks, strict=True)
+    ]
+    if all(ready):
         names = (state.picture_name(), name)
         exhibits = [
             Exhibit(each.classifier, each.picture, maps, called)
-            for (each, _), maps, called in zip(rows, asked, names, strict=True)
+            for (each, _), maps, called in zip(rows, ready, names, strict=True)
             if maps
         ]
         export.download_button(explainer, exhibits, look, "two", "Download both")
@@ -85,6 +93,30 @@ def _choose_other(explainer: Explainer, scene: Scene) -> tuple[Scene, str, str]:
         live.run_download(model, registry()[model].title)
         classifier = explainer.classifier(model, classifier.device.type)
     return Scene(chosen, classifier), name, baseline
+
+
+def _asked_of(explainer: Explainer, other: Scene, question: Question, scene: Scene) -> Question:
+    """The same question to a model that may have other classes; says what it does not have.
+
+    Raises:
+        UserError: it gives no prediction.
+    """
+    names, others = scene.classifier.class_names, other.classifier.class_names
+    target = counterpart(question.target, names, others)
+    contrast = None
+    if question.contrast is not None:
+        contrast = counterpart(question.contrast, names, others)
+    title = other.classifier.record.title
+    if target is None:
+        logits = explainer.logits(other.classifier, other.picture)
+        target = other.classifier.ranking(logits, 1)[0].index
+        missing = f"no class {names[question.target]}: its maps are of what it predicts"
+        st.caption(state.plain(f"{title} has {missing}, {others[target]}."))
+    if question.contrast is not None and contrast in (None, target):
+        missing = f"nothing else called {names[question.contrast]} to explain it against"
+        st.caption(state.plain(f"{title} has {missing}."))
+        contrast = None
+    return Question(target, contrast, question.kind)
 
 
 def _select(place: DeltaGenerator, words: str, titles: dict[str, str], key: str) -> str:

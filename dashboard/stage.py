@@ -64,7 +64,7 @@ def draw(explainer: Explainer, scene: Scene, classifier: Classifier) -> None:
 
 def _answer(explainer: Explainer, scene: AnswerScene, classifier: Classifier) -> None:
     (shown,) = scene.pictures
-    ranking = classifier.ranking(explainer.logits(classifier, shown.picture), _SHOWN)
+    ranking = classifier.ranking(explainer.logits(classifier, shown.picture))[:_SHOWN]
     photo = view.stage_uri(view.Scene(shown.picture, classifier))
     body = (
         f'<div class="left"><img class="photo" src="{photo}" alt="{escape(shown.label or "")}">'
@@ -104,12 +104,12 @@ def _brush(explainer: Explainer, scene: BrushScene, classifier: Classifier) -> N
             key=f"talk_brush_{turns}",
             alt="The model's input; paint over what is to be covered.",
         )
-    before = classifier.ranking(explainer.logits(classifier, shown.picture), _SHOWN)
+    before = classifier.ranking(explainer.logits(classifier, shown.picture))[:_SHOWN]
     after, kind, note = before, "", "&nbsp;"  # room for the note, so that nothing moves
     if bits is not None:
         mask = mask_from_bits(bits, each.side)
         covered = explainer.covered(classifier, shown.picture, mask, scene.baseline)
-        after = classifier.ranking(covered, _SHOWN)
+        after = classifier.ranking(covered)[:_SHOWN]
         kind = "flipped" if after[0].index != before[0].index else ""
         note = f"It was {escape(before[0].name)}, {share(before[0])}."
     body = f'<div class="right">{says(after, kind)}<p class="verdict">{note}</p></div>'
@@ -192,7 +192,7 @@ def _photo(explainer: Explainer, scene: PhotoScene, classifier: Classifier) -> N
         place.html(frame(scene.title, "", "photo"))
         return
     picture = _opened(given.file_id, given.getvalue())
-    ranking = classifier.ranking(explainer.logits(classifier, picture), _SHOWN)
+    ranking = classifier.ranking(explainer.logits(classifier, picture))[:_SHOWN]
     photo = view.stage_uri(view.Scene(picture, classifier))
     asked = [Wanted(classifier, picture, scene.setting, Question(ranking[0].index))]
 

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 import streamlit as st
 
@@ -98,10 +98,10 @@ def _address() -> dict[str, list[str]]:
     return {key: st.query_params.get_all(key) for key in st.query_params}
 
 
-def check_address(bound: Collection[str], titles: Mapping[str, str]) -> None:
+def check_address(bound: Collection[str], titles: Collection[tuple[str, str]]) -> None:
     """Note what the address asked for and the controls, by their keys, did not accept.
 
-    ``titles`` are what the page calls some of the values.
+    ``titles`` are some of the values, each with what the page calls it.
     """
     asked = st.session_state.pop("asked", {})
     for key in bound:
@@ -132,14 +132,14 @@ def _notice(sentence: str) -> None:
     st.session_state["notices"].append(plain(sentence))
 
 
-def _same(wanted: str, value: object, titles: Mapping[str, str]) -> bool:
+def _same(wanted: str, value: object, titles: Collection[tuple[str, str]]) -> bool:
     """Whether a control's value is what the address says, in whatever way it is written."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         try:
             return float(wanted) == value
         except ValueError:
             return False
-    written = (str(value), titles.get(str(value), ""))
+    written = (str(value), *(title for name, title in titles if name == str(value)))
     plain = {text.lower().replace("_", " ") for text in written}
     return wanted.lower().replace("_", " ") in plain
 

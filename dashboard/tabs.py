@@ -166,7 +166,8 @@ def _cover(explainer: Explainer, scene: Scene, question: Question) -> None:
         shares = {entry.index: entry.probability for entry in after}
         asked = [question.target] + ([] if question.contrast is None else [question.contrast])
         for index in asked:
-            columns[1].caption(f"{classifier.class_names[index]}: {percent(shares[index])}")
+            words = f"{classifier.class_names[index]}: {percent(shares[index])}"
+            columns[1].caption(state.plain(words))
 
 
 def _crop(scene: Scene) -> None:

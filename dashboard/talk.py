@@ -1,8 +1,6 @@
 """Talk mode: the scenes of a talk, one to a page, by key, click or address (?view=talk&scene=3)."""
 
-import argparse
 import logging
-import sys
 from contextlib import closing
 from html import escape
 from pathlib import Path
@@ -12,9 +10,9 @@ import streamlit as st
 from core.errors import UserError
 from core.explainer import Explainer
 from core.models import registry
-from core.scenes import DEFAULT_TALK, Talk, read_talk
+from core.scenes import Talk, read_talk
 from core.warm import ready, warm, words_of
-from dashboard import components, live, stage, state
+from dashboard import components, live, options, stage, state
 from dashboard.placards import frame
 
 _STYLE = Path(__file__).resolve().parent / "talk.css"
@@ -30,7 +28,7 @@ def draw_talk(explainer: Explainer) -> None:
     """Draw the scene that the address names."""
     st.html(_STYLE)
     try:
-        path = _path()
+        path = options.given().talk
         talk = _read(path, path.stat().st_mtime_ns if path.is_file() else 0)
     except UserError as error:
         _log.info("no talk", exc_info=error)
@@ -49,13 +47,6 @@ def draw_talk(explainer: Explainer) -> None:
     except Exception:  # noqa: BLE001 - no traceback reaches the stage
         _log.exception("scene %d cannot be made", number)
         _tell("Something went wrong with this scene; the log has the details.", scene.title)
-
-
-def _path() -> Path:
-    """The talk's file: what follows ``--talk`` on the command line, or the one that comes along."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--talk", type=Path, default=DEFAULT_TALK)
-    return parser.parse_known_args(sys.argv[1:])[0].talk
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

@@ -78,7 +78,7 @@ def test_nothing_and_too_much_are_refused(exhibits):
 def test_a_caption_in_plain_words():
     shown = gathered(exhibit(maps=MAPS))
     text = figure_caption(shown, Display(), same_scale=False)
-    assert text.startswith("EfficientNet-Lite0 (top-1 on ImageNet-1k 75.1 %) says king penguin, 53")
+    assert text.startswith("EfficientNet-Lite0 (75.1 % top-1 on ImageNet-1k) says king penguin, 53")
     assert "(a) Occlusion, window 112, stride 80, baseline grey" in text
     assert "(b) Integrated Gradients, 4 steps, baseline black" in text
     assert "the logit of king penguin minus that of goose" in text

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from core import models
 from core.disk_cache import DiskCache
 from core.errors import SettingError
 from core.explainer import Explainer
@@ -71,10 +72,9 @@ def test_warming_that_was_broken_off_goes_on_where_it_was(talk, tmp_path):
 
 
 def test_a_scene_whose_model_is_not_here_is_not_ready(talk, monkeypatch, tmp_path):
-    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
-    from core import models
-
-    monkeypatch.setattr(models, "registry", models.registry.__wrapped__)
+    known = models.record("resnet18")
+    absent = replace(known, weights=replace(known.weights, path=tmp_path / "absent.pth"))
+    monkeypatch.setitem(models.registry(), "resnet18", absent)
     explainer = Explainer()
     assert not ready(explainer, Judge(explainer), replace(talk.scenes[0], model="resnet18"))
 

@@ -241,6 +241,6 @@ def test_a_file_that_is_not_here(tmp_path):
     with pytest.raises(ModelError) as error:
         list(file.download())
     assert str(error.value) == (
-        f"The weights {file.path.name} came with a package and are gone: "
-        "install the requirements again."
+        f"The weights {file.path.name} are gone from {file.path.parent}: put the file back, or "
+        "install the requirements again if it came with them."
     )

@@ -1,0 +1,131 @@
+"""Weights as tensors by name: read without running anything in the file, and told what they fit.
+
+A ``.pth`` or ``.pt`` file is a pickle, which can hold code: ``weights_only=True`` refuses whatever
+is not a tensor. A ``.safetensors`` file cannot hold any.
+"""
+
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from core.errors import ModelError
+from core.free_memory import out_of_memory
+
+SAFETENSORS = ".safetensors"
+SUFFIXES = (SAFETENSORS, ".pth", ".pt")
+_SAVE = "save the state dict alone, with torch.save(model.state_dict(), FILE) or as safetensors"
+_COUNTER = "num_batches_tracked"  # of batch norm; absent from older files, and no part of a pass
+_NAMED = 3
+
+
+def read_state(path: Path, name: str = "", *, shapes_only: bool = False) -> dict[str, Tensor]:
+    """A state dict from a file, on the CPU.
+
+    Args:
+        path: of one of the `SUFFIXES`; any but safetensors is read as torch's own format.
+        name: what sentences call it; by default its own name.
+        shapes_only: leave the numbers where they are: the tensors are on the meta device.
+
+    Raises:
+        ModelError: the file is damaged, or holds anything but named tensors.
+    """
+    file = name or path.name
+    try:
+        found = _read(path, shapes_only)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{file} is no state dict that can be read without running code from it: {_SAVE}."
+        ) from error
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read ({error.strerror}): check it.") from error
+    except Exception as error:  # a damaged file makes its reader raise anything
+        if out_of_memory(error):
+            raise
+        raise ModelError(
+            f"{file} cannot be read: it is damaged or cut short, or no weights at all; "
+            "copy it again."
+        ) from error
+    if not isinstance(found, Mapping):
+        raise ModelError(f"{file} holds no state dict: {_SAVE}.")
+    for key, value in found.items():
+        if not (isinstance(key, str) and _is_plain(value)):
+            raise ModelError(
+                f"{file} holds {_plain(str(key))}, which is no tensor of a layer: {_SAVE}."
+            )
+    return dict(found)
+
+
+def check_fit(
+    file: str, found: Mapping[str, Tensor], expected: Mapping[str, Tensor], classes: int
+) -> None:
+    """See that a file's state dict is that of a network with so many classes.
+
+    Raises:
+        ModelError: it is not: which layers are missing, unexpected or of another shape.
+    """
+    missing = [name for name in expected if name not in found and not name.endswith(_COUNTER)]
+    extra = [name for name in found if name not in expected]
+    wrong = [
+        name for name in expected if name in found and found[name].shape != expected[name].shape
+    ]
+    if not (missing or extra or wrong):
+        return
+    outputs = {_outputs(found[name], expected[name], classes) for name in wrong}
+    if not (missing or extra) and len(outputs) == 1 and None not in outputs:
+        raise ModelError(
+            f"{file} is of a network with {outputs.pop()} outputs, but {classes} classes are "
+            "listed: list one for each output."
+        )
+    shapes = [f"{name} is {_shape(found[name])}, not {_shape(expected[name])}" for name in wrong]
+    parts = (("", shapes), ("missing ", missing), ("not expected ", extra))
+    told = "; ".join(f"{word}{_few(names)}" for word, names in parts if names)
+    raise ModelError(f"{file} does not fit the network: {told}. Check architecture and classes.")
+
+
+def _read(path: Path, shapes_only: bool) -> object:
+    if path.suffix.lower() != SAFETENSORS:
+        place = "meta" if shapes_only else "cpu"
+        return torch.load(path, map_location=place, weights_only=True)
+    if not shapes_only:
+        # Not mapped into memory: a file that is cut while it is mapped ends the process.
+        return safetensors.torch.load(path.read_bytes())
+    with safetensors.safe_open(path, framework="pt") as file:
+        return {
+            name: torch.empty(file.get_slice(name).get_shape(), device="meta")
+            for name in file.keys()  # noqa: SIM118 - it is no mapping
+        }
+
+
+def _is_plain(value: object) -> bool:
+    return (
+        isinstance(value, Tensor)
+        and value.layout == torch.strided
+        and not (value.is_complex() or value.is_quantized)
+    )
+
+
+def _outputs(found: Tensor, expected: Tensor, classes: int) -> int | None:
+    """How many outputs a last layer has; None if it differs in more than their number."""
+    if not (found.dim() and expected.dim() and expected.shape[0] == classes):
+        return None
+    return found.shape[0] if found.shape[1:] == expected.shape[1:] else None
+
+
+def _shape(tensor: Tensor) -> str:
+    return " × ".join(map(str, tensor.shape)) or "a single number"
+
+
+def _few(texts: Sequence[str]) -> str:
+    more = len(texts) - _NAMED
+    named = ", ".join(map(_plain, texts[:_NAMED]))
+    return f"{named} and {more} more" if more > 0 else named
+
+
+def _plain(text: str) -> str:
+    """What a file says, on one line and short."""
+    text = text if text.isprintable() else repr(text)
+    return text if len(text) <= 100 else f"{text[:99]}…"
