@@ -63,7 +63,7 @@ def choose_picture() -> None:
         )
     st.file_uploader(
         "Your own photo",
-        type=["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"],
+        type=state.UPLOAD_TYPES,
         key="uploader",
         on_change=state.accept_upload,
         help="At most 20 MB and 50 megapixels. It stays in this browser session's memory.",

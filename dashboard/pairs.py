@@ -23,7 +23,7 @@ from dashboard.methods import Methods
 from dashboard.view import Look, Scene, input_panel
 
 _log = logging.getLogger(__name__)
-_SAME = "the same"
+_SAME, _OWN = "the same", "own"
 
 
 def draw_pair(
@@ -73,10 +73,11 @@ def _choose_other(explainer: Explainer, scene: Scene) -> tuple[Scene, str, str]:
     """Picture and model, the picture's name, and the baseline.
 
     Raises:
-        UserError: the model cannot be had.
+        UserError: the model cannot be had, or the photo cannot be opened.
     """
     pictures = {_SAME: state.picture_name()}
     pictures |= {name: sample.title for name, sample in state.gallery().items()}
+    pictures[_OWN] = "a photo of your own"
     models = {_SAME: scene.classifier.record.title}
     models |= {name: record.title for name, record in registry().items()}
     places = st.columns(3)
@@ -86,7 +87,13 @@ def _choose_other(explainer: Explainer, scene: Scene) -> tuple[Scene, str, str]:
         places[2], "Other baseline", {name: name for name in (_SAME, *BASELINES)}, "other_baseline"
     )
     chosen, name = scene.picture, state.picture_name()
-    if picture != _SAME:
+    if picture == _OWN:
+        given = places[0].file_uploader(
+            "Other photo", type=state.UPLOAD_TYPES, key="other_upload", label_visibility="collapsed"
+        )
+        if given is not None:
+            chosen, name = state.opened("other", given.file_id, given.getvalue()), given.name
+    elif picture != _SAME:
         chosen, name = state.sample_picture(picture), state.gallery()[picture].path.name
     classifier = scene.classifier
     if model != _SAME:

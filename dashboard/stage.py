@@ -12,7 +12,6 @@ from core.judgement import JudgementStep
 from core.labels import search
 from core.masks import mask_from_bits
 from core.models import Classifier
-from core.picture import Picture, picture_from_bytes
 from core.scenes import (
     AnswerScene,
     BrushScene,
@@ -185,13 +184,13 @@ def _photo(explainer: Explainer, scene: PhotoScene, classifier: Classifier) -> N
         else:
             given = st.file_uploader(
                 "Your photo",
-                type=["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"],
+                type=state.UPLOAD_TYPES,
                 label_visibility="collapsed",
             )
     if given is None:
         place.html(frame(scene.title, "", "photo"))
         return
-    picture = _opened(given.file_id, given.getvalue())
+    picture = state.opened("talk_picture", given.file_id, given.getvalue())
     ranking = classifier.ranking(explainer.logits(classifier, picture))[:_SHOWN]
     photo = view.stage_uri(view.Scene(picture, classifier))
     asked = [Wanted(classifier, picture, scene.setting, Question(ranking[0].index))]
@@ -210,14 +209,6 @@ def _photo(explainer: Explainer, scene: PhotoScene, classifier: Classifier) -> N
         )
 
     _compute(explainer, asked, show)
-
-
-def _opened(upload: str, data: bytes) -> Picture:
-    """An upload, opened once; it stays in this session's memory."""
-    known: tuple[str, Picture] | None = st.session_state.get("talk_picture")
-    if known is None or known[0] != upload:
-        known = st.session_state["talk_picture"] = (upload, picture_from_bytes(data))
-    return known[1]
 
 
 def _compute(

@@ -15,6 +15,7 @@ from core.preprocessing import Box
 from core.samples import Sample, samples
 from core.turns import Line
 
+UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 UPLOAD = "upload"  # the picture's source is the session's own upload
 DEFAULT_SAMPLE = "swan"
 BATCH_SECONDS = 0.08  # a moved slider is heard between two batches
@@ -158,6 +159,18 @@ def accept_upload() -> None:
     except UserError as error:
         _log.info("upload refused", exc_info=error)
         st.session_state["upload_error"] = str(error)
+
+
+def opened(slot: str, upload: str, data: bytes) -> Picture:
+    """Another upload of this session, opened once; ``slot`` keeps it apart from others.
+
+    Raises:
+        UserError: it is no picture that can be opened.
+    """
+    known: tuple[str, Picture] | None = st.session_state.get(slot)
+    if known is None or known[0] != upload:
+        known = st.session_state[slot] = (upload, picture_from_bytes(data))
+    return known[1]
 
 
 def choose_upload() -> None:

@@ -522,6 +522,24 @@ def test_two_pictures_side_by_side_on_one_scale():
     assert button.proto.label == "Download both"
 
 
+def test_a_photo_of_one_s_own_is_the_other_picture():
+    page = open_page(tab="Two side by side", maps=["Occlusion large"])
+    page.selectbox(key="other_picture").set_value("own").run()
+    assert not page.exception
+    title = "Occlusion large 112/112 · 2"
+    before = overlay(page, title)  # as long as there is none, the same picture
+    page.file_uploader(key="other_upload").upload("red.png", png(), "image/png")
+    page.run()
+    assert not page.exception
+    assert (overlay(page, title) != before).any()
+    assert "The model says king penguin, 53 %." in html(page)
+    page.file_uploader(key="other_upload").upload("text.png", b"no picture", "image/png")
+    page.run()
+    assert not page.exception
+    assert said(page.error)[0].endswith(".")
+    overlay(page, "Occlusion large 112/112")
+
+
 def test_another_baseline_side_by_side():
     page = open_page(tab="Two side by side", other_baseline="black", maps=["Occlusion large"])
     assert not page.exception
