@@ -10,7 +10,7 @@ MODELS ?=
 OWN = $(if $(MODELS),--models "$(MODELS)")
 BIN := .venv/bin
 
-.PHONY: run warm test check bench clean
+.PHONY: run warm test check bench load leaks clean
 
 run: .venv/run.stamp
 	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)" $(OWN)
@@ -19,7 +19,7 @@ warm: .venv/run.stamp
 	$(BIN)/python -m core warm --talk "$(TALK)" $(OWN)
 
 test: .venv/dev.stamp
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
@@ -32,6 +32,14 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.gradients
 	$(BIN)/python -m benchmarks.batch
 	$(BIN)/python -m benchmarks.batch --explain --pictures 8
+
+# Minutes each; what they print is in the README.
+load: .venv/dev.stamp
+	$(BIN)/python -m benchmarks.load --visitors 10 --seconds 120 --seed 0
+	$(BIN)/python -m benchmarks.load --visitors 30 --seconds 180 --seed 0
+
+leaks: .venv/dev.stamp
+	$(BIN)/python -m benchmarks.leaks --moves 500 --uploads 200
 
 clean:
 	rm -rf .venv
