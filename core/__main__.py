@@ -5,6 +5,7 @@
     python -m core explain penguin.jpg swan.jpg --method ig --method occlusion --bundle both.zip
     python -m core verify both.zip
     python -m core compare swan.jpg
+    python -m core batch pictures --out results --methods occlusion --only wrong
     python -m core trust swan.jpg --method ig --out trust
     python -m core study --out study
     python -m core models
@@ -19,7 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core import commands, evaluations, exporting, models
+from core import batching, commands, evaluations, exporting, models
 from core.baselines import BASELINES
 from core.errors import UserError
 from core.faithfulness import FaithfulnessSetting
@@ -84,6 +85,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--out", type=Path, metavar="FOLDER", help="where to write each map")
     _add_bundle(command)
     command.set_defaults(run=exporting.explain)
+
+    command = names.add_parser("batch", help="predict and explain a folder of pictures")
+    batching.add_options(command)
+    _add_model(command)
+    _add_settings(command)
+    _add_baseline(command)
+    command.set_defaults(run=batching.batch)
 
     command = names.add_parser("verify", help="compute a bundle again: is it what it says?")
     command.add_argument("bundle", type=Path, metavar="BUNDLE", help="a zip by explain or the page")
@@ -220,13 +228,17 @@ def _add_method(command: argparse.ArgumentParser, several: bool = False) -> None
         choices=[*METHOD_ALIASES, *METHODS],
         help="how to explain" + ("; may be given several times" if several else ""),
     )
-    _add_window(command, argparse.SUPPRESS, argparse.SUPPRESS)
-    for option, kind, words in _OPTIONS:
-        command.add_argument(f"--{option}", type=kind, default=argparse.SUPPRESS, help=words)
+    _add_settings(command)
     _add_baseline_and_target(command)
     command.add_argument(
         "--contrast", metavar="CLASS", help="subtract this class's score: a name or an index"
     )
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    _add_window(command, argparse.SUPPRESS, argparse.SUPPRESS)
+    for option, kind, words in _OPTIONS:
+        command.add_argument(f"--{option}", type=kind, default=argparse.SUPPRESS, help=words)
     command.add_argument(
         "--score", choices=SCORE_KINDS, default="logit", help="scale of the score (logit)"
     )
@@ -250,17 +262,21 @@ def _add_window(command: argparse.ArgumentParser, window: int | str, stride: int
 
 
 def _add_baseline_and_target(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--baseline",
-        default=argparse.SUPPRESS,
-        help=f"what covered pixels become, or where the path begins: {', '.join(BASELINES)}, "
-        "blur:SIGMA, noise:SEED or picture:PATH (grey)",
-    )
+    _add_baseline(command)
     command.add_argument(
         "--target",
         default="predicted",
         metavar="CLASS",
         help="class to explain: a name, an index, or predicted (predicted)",
+    )
+
+
+def _add_baseline(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--baseline",
+        default=argparse.SUPPRESS,
+        help=f"what covered pixels become, or where the path begins: {', '.join(BASELINES)}, "
+        "blur:SIGMA, noise:SEED or picture:PATH (grey)",
     )
 
 

@@ -31,3 +31,7 @@ class BundleError(UserError):
 
 class TalkError(UserError):
     """The file of a talk cannot be used: which line, and why."""
+
+
+class FolderError(UserError):
+    """A folder of pictures cannot be listed, a label is not clear, or results cannot be kept."""

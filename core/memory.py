@@ -123,6 +123,11 @@ class Memory:
                 self._scores.popitem(last=False)
             return known
 
+    def forget_scores(self) -> None:
+        """Drop the scores; networks stay prepared."""
+        with self._lock:
+            self._scores.clear()
+
     def forget(self) -> None:
         """Drop everything."""
         with self._lock:

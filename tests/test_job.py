@@ -1,0 +1,42 @@
+"""What can be asked, and what cannot."""
+
+import pytest
+
+from core.errors import SettingError
+from core.folder import Entry
+from core.job import PART, methods_of, parts_of
+from core.settings import IntegratedGradientsSetting, OcclusionSetting
+
+
+def test_an_option_goes_to_every_method_that_has_it():
+    chosen = methods_of(
+        "occlusion, integrated_gradients,ig", {"window": 30, "steps": 5, "baseline": "black"}
+    )
+    assert chosen == (
+        ("occlusion", OcclusionSetting(30, 8, "black")),
+        ("ig", IntegratedGradientsSetting(5, "black")),
+    )
+    assert methods_of("", {}) == ()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "sentence"),
+    [
+        ("lime", {}, 'There is no method "lime": choose of ig, integrated_gradients, occlusion'),
+        ("ig", {"window": 3}, "--window does not belong to integrated_gradients, but to occlusion"),
+        ("", {"window": 3}, "--window belongs to a method: give --methods too"),
+        ("ig", {"baseline": "picture:a.png"}, "Another picture as baseline is not to be had"),
+        ("ig", {"steps": 0}, "steps: 0; choose between 1 and 1000"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(wanted, given, sentence):
+    with pytest.raises(SettingError, match=sentence):
+        methods_of(wanted, given)
+
+
+@pytest.mark.parametrize("count", [0, 1, PART - 1, PART, PART + 1, 3 * PART])
+def test_parts_hold_every_picture_once_in_order(count):
+    entries = [Entry(str(number)) for number in range(count)]
+    parts = parts_of(entries)
+    assert [entry for part in parts for entry in part] == entries
+    assert all(len(part) == PART for part in parts[:-1])
