@@ -1,16 +1,18 @@
 # make run: the dashboard.  make test: every test.  make check: format, lint, types.
 # make warm: everything that the talk shows, computed before it.  Your own: make run TALK=mine.toml
+# make run RESULTS=OUT: with the Folder page of what `python -m core batch` wrote to OUT.
 # make bench: speed beside Captum.  Another Python: make run PYTHON=python3.12
 
 PYTHON ?= python3
 PORT ?= 8501
 TALK ?= talks/swan.toml
+RESULTS ?=
 BIN := .venv/bin
 
 .PHONY: run warm test check bench clean
 
 run: .venv/run.stamp
-	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)"
+	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)" --results $(RESULTS)
 
 warm: .venv/run.stamp
 	$(BIN)/python -m core warm --talk "$(TALK)"

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +83,9 @@ def explained(results: ResultsTable, rows: pa.Array) -> list[tuple[str, str]]:
     return list(zip(found["path"].to_pylist(), found["maps"].to_pylist(), strict=True))
 
 
-def mean_maps(results: ResultsTable, rows: pa.Array, record: ModelRecord) -> Iterator[MeanStep]:
+def mean_maps(
+    results: ResultsTable, rows: pa.Array, record: ModelRecord
+) -> Generator[MeanStep, None, None]:
     """Average the maps of rows, and what the model saw; see `explained` for which.
 
     Args:
