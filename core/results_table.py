@@ -110,7 +110,9 @@ def _manifest(path: Path) -> dict[str, Any]:
 def _opened(data: bytes, name: str, folder: Path | None, manifest: dict[str, Any]) -> ResultsTable:
     try:
         table = _checked(_read(data))
-    except (pa.ArrowException, OSError, MemoryError, OverflowError) as error:
+    except FolderError:
+        raise
+    except Exception as error:  # readers of untrusted bytes may raise anything
         raise FolderError(
             f"{name} is not a Parquet table that can be read: it is damaged, or something else; "
             f"{_WAY_OUT}"

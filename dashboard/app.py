@@ -52,6 +52,7 @@ def main() -> None:
         if st.session_state["source"] == state.FOLDER:
             words = "Back to the folder"
             st.button(words, on_click=folder.enter, args=(controls.BOUND,), width="stretch")
+            st.caption(state.plain(st.session_state["folder_card"].path))
         gallery = st.container()  # filled after the maps, which are what a person waits for
         model, device = controls.choose_model()
     picture, expected = state.current_picture()

@@ -96,8 +96,8 @@ def draw_folder() -> None:
     with right:
         _mistakes(known, filters)
     with left:
-        fill_pages = _gallery(results, rows)
         fill_means = _means(results, rows, filters, known)
+        fill_pages = _gallery(results, rows)
         _export(results, rows)
     components.links(key="folder_links", on_click=partial(_follow, results, known))
     for fill in (fill_pages, fill_means):
@@ -193,10 +193,10 @@ def _headline(results: ResultsTable, found: Summary, filters: Filters) -> None:
     elif found.judged:
         sentence = (
             f"The model is wrong on {found.wrong:,} of {found.judged:,} labelled pictures"
-            f"{' here' if narrowed else ''}."
+            f"{' of these filters' if narrowed else ''}."
         )
     else:
-        sentence = f"{found.pictures:,} pictures, without labels to judge the answers by."
+        sentence = f"{_pictures(found.pictures)} without a label to judge the answer by."
     parts = [f"{found.pictures:,} of {results.table.num_rows:,} pictures"]
     if found.judged:
         parts.append(f"top-1 {_share(found.top1, found.judged)}")
@@ -212,15 +212,20 @@ def _headline(results: ResultsTable, found: Summary, filters: Filters) -> None:
     )
 
 
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count:,} pictures"
+
+
 def _share(part: int, whole: int) -> str:
     return percent(part / whole) if part else "0 %"
 
 
 def _mistakes(known: _Known, filters: Filters) -> None:
-    st.subheader("Mistakes", anchor=False)
+    st.html('<h2 class="wil-section">Mistakes</h2>')
     if not known.pairs:
         st.caption("No picture with a label has another answer.")
         return
+    st.caption("Choose one to see its pictures, and where the model looks when it makes it.")
     st.html(pairs_html(known.pairs, known.names, (filters.label, filters.predicted)))
 
 
@@ -244,14 +249,13 @@ def _means(
     results: ResultsTable, rows: pa.Array, filters: Filters, known: _Known
 ) -> partial[None] | None:
     if filters.label is None or filters.predicted is None or not len(rows):
-        st.caption("Choose a mistake to see where the model looks when it makes it.")
         return None
     return draw_means(results, rows, known.names[filters.label], known.names[filters.predicted])
 
 
 def _export(results: ResultsTable, rows: pa.Array) -> None:
-    words = f"{len(rows):,} rows"
-    st.subheader("Take these rows along", anchor=False)
+    words = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
+    st.html('<h2 class="wil-section">Take these rows along</h2>')
     with st.container(horizontal=True):
         for kind, mime, make in (
             ("CSV", "text/csv", table_export.as_csv),

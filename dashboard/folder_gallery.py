@@ -90,7 +90,7 @@ def _card(card: Card, thumbnail: str | None, failed: str | None, pictures: bool)
         False: ("✗", "bad", "wrong"),
         None: ("·", "none", "not judged"),
     }[card.correct]
-    said = escape(_says(card))
+    said = escape(_says(card)).replace(" %", "&nbsp;%")
     picture = ""
     if pictures:
         if thumbnail is not None:
@@ -132,16 +132,16 @@ def pairs_html(
     """Mistakes as a list of buttons, each with how often it is made."""
     most = max((pair.count for pair in pairs), default=1)
     rows = "".join(
-        f'<li><button type="button" data-link="{escape(json.dumps(_link(pair)))}" '
+        f'<div role="listitem"><button type="button" data-link="{escape(json.dumps(_link(pair)))}" '
         f'aria-pressed="{str((pair.label, pair.predicted) == chosen).lower()}">'
         f"<span>{escape(names[pair.label])} called <b>{escape(names[pair.predicted])}</b></span>"
         f"<i>{pair.count:,} of {pair.total:,}</i>"
-        f'<span class="bar" style="width:{100 * pair.count / most:.1f}%"></span></button></li>'
+        f'<span class="bar" style="width:{100 * pair.count / most:.1f}%"></span></button></div>'
         for pair in pairs[:PAIRS_SHOWN]
     )
     more = len(pairs) - PAIRS_SHOWN
     rest = f'<p class="wil-facts">and {more:,} rarer ones</p>' if more > 0 else ""
-    return f'<ol class="wil-pairs">{rows}</ol>{rest}'
+    return f'<div class="wil-pairs" role="list">{rows}</div>{rest}'
 
 
 def _link(pair: Pair) -> list[str]:

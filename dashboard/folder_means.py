@@ -5,6 +5,7 @@ import logging
 import time
 from contextlib import closing
 from functools import partial
+from html import escape
 
 import pyarrow as pa
 import streamlit as st
@@ -31,13 +32,8 @@ def draw_means(
     results: ResultsTable, rows: pa.Array, label: str, predicted: str
 ) -> partial[None] | None:
     """What is known of the mean maps of rows; returns what fills in the rest, or None."""
-    right = label == predicted
-    st.subheader(
-        f"Where does it look when it is right about {label}?"
-        if right
-        else f"Where does it look when it calls {label} {predicted}?",
-        anchor=False,
-    )
+    question = f"Where does it look when {label} is called {predicted}?"
+    st.html(f'<h2 class="wil-section">{escape(question)}</h2>')
     wanted = explained(results, rows)
     record = registry().get(results.model or "")
     if not wanted:
@@ -55,7 +51,7 @@ def draw_means(
     if known is not None:
         _show(place, known, len(wanted), len(rows), None)
         return None
-    place.caption(f"Averaging {len(wanted):,} maps …")
+    _wait(place, "waiting …")
     return partial(_fill, place, results, rows, record, key, len(wanted))
 
 
@@ -75,7 +71,7 @@ def _fill(
 
     def waiting(before: int) -> None:
         live.tick()
-        place.caption(live.people(before))
+        _wait(place, live.people(before))
 
     with state.line().admitted(waiting), closing(mean_maps(results, rows, record)) as steps:
         for step in steps:
@@ -86,6 +82,12 @@ def _fill(
                 _show(place, step.snapshot(), total, len(rows), f"{step.done} of {step.total} …")
                 shown = time.monotonic()
     _show(place, means, total, len(rows), None)
+
+
+def _wait(place: DeltaGenerator, words: str) -> None:
+    """Frames of the size that the panels will have, so that nothing below moves."""
+    panels = [Panel(title, "", caption=words) for title in ("Mean picture", "Mean map")]
+    place.html(f'<div class="wil-means">{panels_html(panels)}</div>')
 
 
 def _show(
