@@ -91,7 +91,7 @@ def draw_folder() -> None:
     state.check_address(BOUND, {name: name for name in known.names.values()})
     for sentence in state.notices():
         st.warning(sentence)
-    _headline(results, found, filters)
+    _headline(results, found, filters, known)
     left, right = st.columns([3, 1], gap="large")
     with right:
         _mistakes(known, filters)
@@ -133,7 +133,7 @@ def _choose_results() -> ResultsTable | None:
         except UserError as error:
             _log.info("results %s cannot be shown", name, exc_info=error)
             st.error(state.plain(str(error)))
-    with st.expander("Open another table", expanded=not names):
+    with st.expander("Open another table" if names else "Open a table", expanded=not names):
         st.file_uploader(
             "A results.parquet",
             type=["parquet"],
@@ -185,15 +185,24 @@ def _choose_filters(known: _Known) -> tuple[Filters, tuple[Order, bool]]:
     return wanted, ORDERS[order]
 
 
-def _headline(results: ResultsTable, found: Summary, filters: Filters) -> None:
+def _headline(results: ResultsTable, found: Summary, filters: Filters, known: _Known) -> None:
     """The answer in one sentence, and the numbers under it."""
     narrowed = filters != Filters()
+    chosen = Filters(label=filters.label, predicted=filters.predicted)
+    pair = next(
+        (p for p in known.pairs if (p.label, p.predicted) == (filters.label, filters.predicted)),
+        None,
+    )
     if not found.pictures:
         sentence = "No picture is left with these filters." if narrowed else "The table is empty."
+    elif pair is not None and filters == chosen:
+        label, predicted = known.names[pair.label], known.names[pair.predicted]
+        of = f"{pair.count:,} of {_pictures(pair.total)}"
+        sentence = f"The model calls {of} of {label} “{predicted}”."
     elif found.judged:
         sentence = (
             f"The model is wrong on {found.wrong:,} of {found.judged:,} labelled pictures"
-            f"{' of these filters' if narrowed else ''}."
+            f"{' that fit the filters' if narrowed else ''}."
         )
     else:
         sentence = f"{_pictures(found.pictures)} without a label to judge the answer by."
