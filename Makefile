@@ -1,6 +1,7 @@
 # make run: the dashboard.  make test: every test.  make check: format, lint, types.
 # make warm: everything that the talk shows, computed before it.  Your own: make run TALK=mine.toml
 # Your own models, one in each sub-folder: make run MODELS=mine
+# make run RESULTS=OUT: with the Folder page of what `python -m core batch` wrote to OUT.
 # make bench: speed beside Captum.  Another Python: make run PYTHON=python3.12
 
 PYTHON ?= python3
@@ -8,12 +9,14 @@ PORT ?= 8501
 TALK ?= talks/swan.toml
 MODELS ?=
 OWN = $(if $(MODELS),--models "$(MODELS)")
+RESULTS ?=
+SHOWN = $(if $(RESULTS),--results $(RESULTS))
 BIN := .venv/bin
 
 .PHONY: run warm test check bench load leaks clean
 
 run: .venv/run.stamp
-	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)" $(OWN)
+	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)" $(OWN) $(SHOWN)
 
 warm: .venv/run.stamp
 	$(BIN)/python -m core warm --talk "$(TALK)" $(OWN)

@@ -23,11 +23,10 @@ from core.errors import UserError
 from core.explainer import Explainer
 from core.models import DEFAULT_MODEL, Classifier, ClassScore, registry
 from core.readout import readout
-from core.samples import Sample
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting
 from core.story import expectation, percent, strongest_window
-from dashboard import components, controls, evidence, live, options, state, talk, view
+from dashboard import components, controls, evidence, folder, live, options, state, talk, view
 from dashboard.board import Board
 from dashboard.methods import Methods, choose_methods
 from dashboard.tabs import TRUST, draw_tabs
@@ -46,11 +45,18 @@ def main() -> None:
         return
     st.html(_HERE / "style.css")
     state.begin()
+    if folder.asked_for():
+        folder.draw_folder()
+        return
     notices = st.container()
     with st.sidebar:
+        if st.session_state["source"] == state.FOLDER:
+            words = "Back to the folder"
+            st.button(words, on_click=folder.enter, args=(controls.BOUND,), width="stretch")
+            st.caption(state.plain(st.session_state["folder_card"].path))
         gallery = st.container()  # filled after the maps, which are what a person waits for
         model, device = controls.choose_model(not_usable)
-    picture, sample = state.current_picture()
+    picture, expected = state.current_picture()
     with notices:
         classifier = _classifier(explainer, model, device)
     scene = Scene(picture, classifier)
@@ -67,9 +73,16 @@ def main() -> None:
         question = controls.choose_question(classifier, [entry.index for entry in ranking])
         methods = choose_methods(explainer, scene, question)
         look = controls.choose_look()
-        st.link_button("Talk mode", "?view=talk", help="The scenes of a talk, full screen.")
+        with st.container(horizontal=True):
+            st.link_button("Talk mode", "?view=talk", help="The scenes of a talk, full screen.")
+            st.button(
+                "Folder",
+                on_click=folder.enter,
+                args=(controls.BOUND,),
+                help="The results of a folder of pictures, and where the model is wrong.",
+            )
 
-    answer = _headline(ranking, question, scene, sample)
+    answer = _headline(ranking, question, scene, expected)
     settings = dict(methods.maps)
     windows = (methods.small, methods.large)
     front = [view.photo_panel(scene, windows), view.input_panel(scene, windows)]
@@ -127,7 +140,7 @@ def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:
 
 
 def _headline(
-    ranking: tuple[ClassScore, ...], question: Question, scene: Scene, sample: Sample | None
+    ranking: tuple[ClassScore, ...], question: Question, scene: Scene, expected: str | None
 ) -> DeltaGenerator:
     """The answer in large type and the top 5; returns the place for the sentence of evidence."""
     top = ranking[0]
@@ -139,8 +152,8 @@ def _headline(
             f"{percent(top.probability)}.</h1>"
         )
         evidence = st.empty()
-        if sample is not None and sample.expected is not None:
-            doubt = expectation(sample.expected, top, record.class_names)
+        if expected is not None:
+            doubt = expectation(expected, top, record.class_names)
             if doubt is not None:
                 st.html(f'<span class="wil-wrong">{escape(doubt)}</span>')
         for note in scene.picture.notes:

@@ -14,10 +14,11 @@ _log = logging.getLogger(__name__)
 
 
 def given() -> argparse.Namespace:
-    """The talk's file, and the folder of one's own models or None."""
+    """The talk's file, the folder of one's own models or None, and folders of results."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--talk", type=Path, default=DEFAULT_TALK)
     parser.add_argument("--models", type=Path)
+    parser.add_argument("--results", nargs="*", action="extend", default=[])
     return parser.parse_known_args(sys.argv[1:])[0]
 
 

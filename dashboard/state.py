@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Collection
+from pathlib import PurePosixPath
 
 import streamlit as st
 
@@ -14,9 +15,11 @@ from core.picture import Picture, picture_from_bytes, picture_from_file
 from core.preprocessing import Box
 from core.samples import Sample, samples
 from core.turns import Line
+from dashboard import folder_tables
 
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 UPLOAD = "upload"  # the picture's source is the session's own upload
+FOLDER = "folder"  # the picture's source is a table of results, for `dashboard.folder_tables`
 DEFAULT_SAMPLE = "swan"
 BATCH_SECONDS = 0.08  # a moved slider is heard between two batches
 
@@ -56,7 +59,7 @@ def _opens(name: str, sample: Sample) -> bool:
     except UserError as error:
         _log.warning("sample %s is left out: %s", name, error)
         return False
-    return name != UPLOAD
+    return name not in (UPLOAD, FOLDER)
 
 
 @st.cache_resource(show_spinner=False, max_entries=32)
@@ -71,26 +74,43 @@ def begin() -> None:
         return
     st.session_state.update(source=DEFAULT_SAMPLE, notices=[], asked=_address())
     wanted = st.query_params.get("sample", DEFAULT_SAMPLE)
-    if wanted in gallery():
+    if "picture" in st.query_params:
+        _begin_folder(st.query_params["picture"])
+    elif wanted in gallery():
         st.session_state["source"] = wanted
-        _begin_crop(wanted)
+        _begin_crop(sample_picture(wanted))
     elif wanted == UPLOAD:
-        _notice("The picture of this view was an upload, and uploads are not part of an address.")
+        notice("The picture of this view was an upload, and uploads are not part of an address.")
     else:
-        _notice(f'There is no sample "{wanted}"; the page shows {gallery()[DEFAULT_SAMPLE].title}.')
+        notice(f'There is no sample "{wanted}"; the page shows {gallery()[DEFAULT_SAMPLE].title}.')
 
 
-def _begin_crop(sample: str) -> None:
+def _begin_folder(wanted: str) -> None:
+    """Open the picture of a table that the address names: its results, and its path in them."""
+    crop = st.query_params.get("crop")
+    name, _, path = wanted.partition("/")
+    try:
+        choose_from_folder(name, path)
+    except UserError as error:
+        del st.query_params["picture"]
+        notice(f"{error} The page shows {gallery()[DEFAULT_SAMPLE].title}.")
+    else:
+        if crop is not None:
+            st.query_params["crop"] = crop
+        _begin_crop(st.session_state["folder_picture"])
+
+
+def _begin_crop(picture: Picture) -> None:
     """Take the crop that the address asks for."""
     wanted = st.query_params.get("crop")
     if wanted is None:
         return
     try:
         region = Box(*(float(edge) for edge in wanted.split(",")))
-        sample_picture(sample).cropped(region)
+        picture.cropped(region)
     except (ValueError, TypeError):  # no four numbers, or no square of the photo
         del st.query_params["crop"]
-        _notice(f"The address asks for a crop {wanted!r}, which is not possible.")
+        notice(f"The address asks for a crop {wanted!r}, which is not possible.")
     else:
         st.session_state["region"] = region
 
@@ -113,7 +133,7 @@ def check_address(bound: Collection[str], titles: Collection[tuple[str, str]]) -
         wanted = asked[key] if isinstance(value, list) else asked[key][-1:]
         refused = [text for text in wanted if not any(_same(text, each, titles) for each in values)]
         if refused:
-            _notice(
+            notice(
                 f"The address asks for {key} {', '.join(map(repr, refused))}, which is not "
                 f"possible; the page shows {', '.join(map(str, values))}."
             )
@@ -129,7 +149,8 @@ def plain(text: str) -> str:
     return re.sub(r"([!-+\--/:<-@\[-`{-~])", r"\\\1", text)
 
 
-def _notice(sentence: str) -> None:
+def notice(sentence: str) -> None:
+    """Tell something about what was asked for, until another picture is chosen."""
     st.session_state["notices"].append(plain(sentence))
 
 
@@ -184,6 +205,17 @@ def choose_sample(name: str) -> None:
     _take(name)
 
 
+def choose_from_folder(name: str, path: str) -> None:
+    """Take a picture of a table of results as the picture.
+
+    Raises:
+        UserError: there is no such picture, or it cannot be used.
+    """
+    picture, card = folder_tables.open_picture(name, path)
+    st.session_state.update(folder_picture=picture, folder_card=card, folder_place=(name, path))
+    _take(FOLDER)
+
+
 def choose_region(region: Box | None) -> None:
     """Let the model see another square of the photo, or its own centre crop again."""
     st.session_state["region"] = region
@@ -196,6 +228,8 @@ def choose_region(region: Box | None) -> None:
 def picture_name() -> str:
     """The file name of the picture on the page."""
     source = st.session_state["source"]
+    if source == FOLDER:
+        return PurePosixPath(st.session_state["folder_card"].path).name
     if source == UPLOAD:
         upload = st.session_state.get("uploader")
         return "photo" if upload is None else upload.name
@@ -203,25 +237,51 @@ def picture_name() -> str:
 
 
 def original() -> bytes | None:
-    """The picture's file as it is; None for an upload that is not there any more."""
+    """The picture's file as it is; None if it is not there any more."""
     source = st.session_state["source"]
+    if source == FOLDER:
+        return folder_tables.file_of(*st.session_state["folder_place"])
     if source != UPLOAD:
         return gallery()[source].path.read_bytes()
     upload = st.session_state.get("uploader")
     return None if upload is None else upload.getvalue()
 
 
-def current_picture() -> tuple[Picture, Sample | None]:
-    """The picture on the page with its crop, and its gallery entry if it is a sample."""
+def current_picture() -> tuple[Picture, str | None]:
+    """The picture on the page with its crop, and what a person calls it, where that is known."""
     source = st.session_state["source"]
-    sample = None if source == UPLOAD else gallery()[source]
-    picture = st.session_state["uploaded"] if sample is None else sample_picture(sample.name)
+    if source == FOLDER:
+        picture, expected = (
+            st.session_state["folder_picture"],
+            st.session_state["folder_card"].label,
+        )
+    elif source == UPLOAD:
+        picture, expected = st.session_state["uploaded"], None
+    else:
+        picture, expected = sample_picture(source), gallery()[source].expected
     region = st.session_state.get("region")
-    return (picture if region is None else picture.cropped(region)), sample
+    return (picture if region is None else picture.cropped(region)), expected
 
 
 def _take(source: str) -> None:
     st.session_state["source"] = source
-    choose_region(None)
+    st.session_state["region"] = None
     st.session_state["notices"] = []
-    st.query_params["sample"] = source
+    name_picture()
+
+
+def name_picture() -> None:
+    """Let the address say which picture is on the page."""
+    source, region = st.session_state["source"], st.session_state.get("region")
+    leave_out_picture()
+    if source == FOLDER:
+        st.query_params["picture"] = "/".join(st.session_state["folder_place"])
+    else:
+        st.query_params["sample"] = source
+    choose_region(region)
+
+
+def leave_out_picture() -> None:
+    """Let the address say nothing of the picture: of a page that is not about one."""
+    for key in ("sample", "picture", "crop"):
+        st.query_params.pop(key, None)

@@ -269,9 +269,14 @@ def backdrop_uri(scene: Scene, whole: bool = False) -> str:
 
 def unit_and_factor(attribution: Attribution) -> tuple[str, float]:
     """The unit people read, and what to multiply by: probabilities are read in points."""
-    if attribution.units == UNITS["probability"]:
+    return unit_words(attribution.units)
+
+
+def unit_words(units: str) -> tuple[str, float]:
+    """The same for a unit by itself."""
+    if units == UNITS["probability"]:
         return "points", 100.0
-    return attribution.units, 1.0
+    return units, 1.0
 
 
 def _windows(

@@ -1,0 +1,65 @@
+"""Reading files that a table names: only pictures, and only from below the folder they belong to.
+
+A table may come from anywhere; what it says of paths is not trusted.
+"""
+
+from pathlib import Path, PurePosixPath
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from core.errors import ImageError
+from core.folder import SUFFIXES, Entry, read_entry
+from core.images import MAX_BYTES
+
+
+def read_below(address: str, path: str) -> bytes:
+    """The bytes of a picture file below a folder.
+
+    Args:
+        address: the folder, as fsspec takes it.
+        path: relative to it, with ``/``.
+
+    Raises:
+        ImageError: the path leaves the folder, by its name or by a link, or is not that of a
+            picture; or the file is not there, or too large.
+    """
+    pure = PurePosixPath(path)
+    odd = "\0" in path or "\\" in path or pure.is_absolute() or str(pure) != path
+    if odd or any(part.startswith(".") for part in pure.parts):
+        raise ImageError("The path of this picture is not one below the folder of the table.")
+    if pure.suffix.lower() not in SUFFIXES:
+        raise ImageError(f"The name of this picture does not end in {', '.join(SUFFIXES)}.")
+    try:
+        system, root = fsspec.core.url_to_fs(address)
+    except (OSError, ValueError, ImportError) as error:
+        raise ImageError("The folder of the pictures cannot be reached from here.") from error
+    if not isinstance(system, LocalFileSystem):
+        return read_entry(address, Entry(path))
+    return read_inside(Path(root), path, MAX_BYTES)
+
+
+def read_inside(folder: Path, path: str, limit: int) -> bytes:
+    """The bytes of an ordinary file inside a folder of this machine; links must not lead out.
+
+    Raises:
+        ImageError: there is no such file, or it is larger than ``limit`` bytes.
+    """
+    try:
+        root = folder.resolve(strict=True)
+        file = (root / path).resolve(strict=True)
+        if not file.is_relative_to(root):
+            raise ImageError("The path of this file leads out of the folder of the table.")
+        if not file.is_file():
+            raise ImageError("This is no ordinary file.")
+        with file.open("rb") as opened:
+            data = opened.read(limit + 1)
+    except FileNotFoundError as error:
+        raise ImageError("The file is not there any more.") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, ImageError):
+            raise
+        raise ImageError("The file cannot be read.") from error
+    if len(data) > limit:
+        raise ImageError(f"The file has more than the {limit:,} bytes that are allowed.")
+    return data

@@ -1,0 +1,42 @@
+"""A part of a table of results as a file, for a spreadsheet or for another program."""
+
+import io
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from core.results_table import ResultsTable
+
+_BETWEEN = "; "
+# A spreadsheet takes a cell that begins so for a formula, and would compute what a file name says.
+_FORMULA = r"^([=+\-@\t\r\n])"
+
+
+def as_parquet(results: ResultsTable, rows: pa.Array) -> bytes:
+    """The rows of these numbers, with all columns as they are."""
+    buffer = io.BytesIO()
+    pq.write_table(results.table.take(rows), buffer)
+    return buffer.getvalue()
+
+
+def as_csv(results: ResultsTable, rows: pa.Array) -> bytes:
+    """The rows of these numbers in UTF-8; lists are joined by ``; ``.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe instead.
+    """
+    part = results.table.take(rows)
+    columns = [_plain(part[name]) for name in part.column_names]
+    buffer = io.BytesIO()
+    pyarrow.csv.write_csv(pa.table(columns, names=part.column_names), buffer)
+    return buffer.getvalue()
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_list(column.type):
+        texts = pa.list_(pa.string())
+        column = pc.binary_join(column.cast(texts), _BETWEEN)
+    if not pa.types.is_string(column.type):
+        return column
+    return pc.replace_substring_regex(column, _FORMULA, r"'\1")

@@ -1,0 +1,51 @@
+"""Tables of results of any size, without running a model."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.results import SCHEMA
+
+
+def columns(count, classes=50, seed=0):
+    """Columns of a made-up run: a quarter of the answers is wrong; paths of real files' kind."""
+    generator = np.random.default_rng(seed)
+    label = generator.integers(0, classes, count)
+    wrong = generator.random(count) < 0.25
+    predicted = np.where(wrong, (label + generator.integers(1, 8, count)) % classes, label)
+    names = np.array([f"class {chr(97 + i % 26)}{i}" for i in range(classes)], dtype=object)
+    top = np.stack([(predicted + k) % classes for k in range(5)], 1)
+    probability = generator.random(count)
+    return {
+        "path": [f"{names[index]}/photo_{i:06d}.png" for i, index in enumerate(label)],
+        "sha256": [f"{i:064x}" for i in range(count)],
+        "label": label,
+        "label_name": names[label],
+        "predicted": predicted,
+        "predicted_name": names[predicted],
+        "probability": probability,
+        "top5_index": list(top),
+        "top5_name": [list(names[row]) for row in top],
+        "top5_probability": list(probability[:, None] * 0.5 ** np.arange(5)),
+        "correct": label == predicted,
+        "margin": probability / 2,
+        "entropy": generator.random(count) * 6,
+        "loss": generator.random(count) * 9,
+        "seconds": generator.random(count),
+        "error": [None] * count,
+        "maps": [None] * count,
+    }
+
+
+def table(found):
+    """Columns or rows as a table of the results' schema."""
+    if isinstance(found, list):
+        return pa.Table.from_pylist(found, SCHEMA)
+    return pa.table([pa.array(found[each.name], each.type) for each in SCHEMA], schema=SCHEMA)
+
+
+def data(found, **options):
+    """A table as the bytes of a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(found, sink, **options)
+    return sink.getvalue().to_pybytes()
