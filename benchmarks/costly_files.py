@@ -217,7 +217,7 @@ COSTLY: dict[str, Callable[[], bytes]] = {
     "JPEG, with a profile, turned": lambda: _save(
         _photo("RGB"), "JPEG", subsampling=0, quality=50, **_rich()
     ),
-    "JPEG, 100 scans": lambda: _jpeg_scans(SIDE, 18_700),
+    "JPEG, 100 scans": lambda: _jpeg_scans(SIDE, 18_300),
     "JPEG, scans without end": lambda: _jpeg_scans(SIDE, MAX_BYTES),
     "JPEG, scans without end, small": lambda: _jpeg_scans(32, MAX_BYTES),
     "PNG, 16 bits, alpha, interlaced, with a profile, turned": _png_deep,

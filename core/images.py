@@ -28,10 +28,9 @@ MAX_BYTES = 20 * 1000 * 1000  # 20 MB, decimal
 MAX_PIXELS = 50 * 1000 * 1000  # as stated by the header, before anything is decoded
 MAX_ASPECT = 20  # a model resizes the short side to 256: the long one must stay bounded
 SMALL_SIDE = 32  # below this, in pixels, a picture is accepted with a note
-MAX_FRAME_MARKS = 100_000  # a GIF with more possible frames is not counted: it would take too long
 MAX_TILES = 100_000  # strips or tiles of a TIFF: Pillow needs a second for this many
 MAX_SCANS = 100  # of a JPEG; each goes over all pixels, however few bytes it has (10 are usual)
-MAX_READS = 400_000  # small pieces that a reader may take from a file: a second or two
+MAX_READS = 1_000_000  # pieces that a reader may take from a file: three seconds at most
 MAX_SECONDS = 10  # of processor time, for reading and decoding
 
 log = logging.getLogger(__name__)
@@ -155,6 +154,10 @@ def _decode(data: bytes, name: str) -> Image.Image:
         )
     if len(file.tile) > MAX_TILES:
         raise ValueError(f"{len(file.tile)} tiles")
+    if name == "TIFF":  # a decoder makes room for a whole tile, however little of it is shown
+        tags: Any = file.tag_v2  # type: ignore[attr-defined]
+        if int(tags.get(322, 0)) * int(tags.get(323, 0)) > MAX_PIXELS:
+            raise ValueError("a tile is larger than any picture may be")
     notes = _frame_notes(file, _Reader(data, deadline), name)
     raw = repr(file.tile) if name in ("PNG", "TIFF") else ""  # tells the pixel layout in the file
     if ";16" in raw or ";12" in raw:
@@ -194,10 +197,9 @@ def _frame_notes(file: ImageFile.ImageFile, again: _Reader, name: str) -> list[s
     frames = getattr(file, "n_frames", 1) if name in ("PNG", "WebP", "AVIF") else 1
     if name == "GIF":  # counted on a second reader: counting moves on
         try:
-            countable = again.getvalue().count(b",") <= MAX_FRAME_MARKS  # a comma opens each frame
-            frames = GifImageFile(again).n_frames if countable else 0
-        except ImageError:  # no time is left for the frame that is shown
-            raise
+            frames = GifImageFile(again).n_frames
+        except ImageError:  # too many to be counted
+            frames = 0
         except Exception:  # damage behind the first frame does not matter here
             log.debug("could not count the frames", exc_info=True)
     if frames > 1:

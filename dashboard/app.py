@@ -27,7 +27,7 @@ from core.samples import Sample
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting
 from core.story import expectation, percent, strongest_window
-from dashboard import components, controls, evidence, live, state, talk, view
+from dashboard import components, controls, evidence, live, login, state, talk, view
 from dashboard.board import Board
 from dashboard.methods import Methods, choose_methods
 from dashboard.tabs import TRUST, draw_tabs
@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 def main() -> None:
     """Draw the page, then fill in what has to be computed."""
     st.set_page_config("Where It Looked", view.ICON, layout="wide")
+    login.require_login()
     explainer = state.explainer()
     if talk.asked_for():
         talk.draw_talk(explainer)
@@ -67,6 +68,7 @@ def main() -> None:
         methods = choose_methods(explainer, scene, question)
         look = controls.choose_look()
         st.link_button("Talk mode", "?view=talk", help="The scenes of a talk, full screen.")
+        login.offer_logout()
 
     answer = _headline(ranking, question, scene, sample)
     settings = dict(methods.maps)

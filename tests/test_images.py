@@ -206,6 +206,7 @@ def test_tiff_in_very_many_pieces():
         "PNG, chunks without end",
         "GIF, comments of one byte",
         "BMP, runs of none",
+        "TIFF, a tile larger than the picture",
     ],
 )
 def test_what_would_be_read_for_minutes_is_refused_in_seconds(name):
