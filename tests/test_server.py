@@ -28,12 +28,16 @@ raise RuntimeError("only for the log")
 APP = ROOT / "dashboard" / "app.py"
 
 
-@contextmanager
-def served(script, log, *options):
-    """A server with nothing but the project's configuration, a port and `options`."""
+def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def served(script, log, *options, port=None):
+    """A server with nothing but the project's configuration, a port and `options`."""
+    port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
     command += ["--server.port", str(port), "--server.headless", "true", *options]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
