@@ -34,15 +34,20 @@ def free_port():
         return probe.getsockname()[1]
 
 
-@contextmanager
 def served(script, log, *options, port=None):
     """A server with nothing but the project's configuration, a port and `options`."""
     port = port or free_port()
     command = [sys.executable, "-m", "streamlit", "run", str(script)]
     command += ["--server.port", str(port), "--server.headless", "true", *options]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
+    env = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
+    return run_server(command, port, log, cwd=ROOT, env=env)
+
+
+@contextmanager
+def run_server(command, port, log, *, cwd, env):
+    """Run `command` until it is not needed any more."""
     with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+        process = subprocess.Popen(command, cwd=cwd, env=env, stdout=out, stderr=out)
         here = SimpleNamespace(port=port, process=process, log=log, url=f"127.0.0.1:{port}")
         try:
             end = time.monotonic() + 60
@@ -79,20 +84,20 @@ def ask(server, method, path, body=None, **headers):
         connection.close()
 
 
-def join(server, origin=None, **options):
-    """A WebSocket as a browser opens it from a page of `origin`."""
+def join(server, origin=None, host=None):
+    """A WebSocket as a browser opens it from a page of `origin`, asking for `host`."""
     return connect(
-        f"ws://{server.url}/_stcore/stream",
+        f"ws://{host or '127.0.0.1'}:{server.port}/_stcore/stream",
+        sock=socket.create_connection(("127.0.0.1", server.port), timeout=30),
         subprotocols=["streamlit"],
         origin=origin,
         open_timeout=30,
         max_size=None,
-        **options,
     )
 
 
-def shown(server, seconds=60):
-    """Everything that a new session is sent until its script has run."""
+def shown(server, seconds=60, until=None):
+    """What a new session is sent until its script has run, or until a text has come."""
     message = BackMsg()
     message.rerun_script.query_string = ""
     received = b""
@@ -102,7 +107,7 @@ def shown(server, seconds=60):
         while time.monotonic() < end:
             part = channel.recv(timeout=seconds)
             received += part
-            if message_kind(part) == "script_finished":
+            if message_kind(part) == "script_finished" or (until and until.encode() in received):
                 return received
     pytest.fail("the script did not end")
     return b""
@@ -148,14 +153,8 @@ def test_a_page_of_another_origin_opens_no_session(server):
 
 def test_no_other_name_leads_here(server):
     """DNS rebinding: the foreign name is both the origin and the host."""
-    sock = socket.create_connection(("127.0.0.1", server.port), timeout=10)
     with pytest.raises(InvalidStatus) as refused:
-        connect(
-            f"ws://elsewhere.example:{server.port}/_stcore/stream",
-            sock=sock,
-            subprotocols=["streamlit"],
-            origin=f"http://elsewhere.example:{server.port}",
-        )
+        join(server, f"http://elsewhere.example:{server.port}", host="elsewhere.example")
     assert refused.value.response.status_code == 403
 
 
