@@ -1,13 +1,17 @@
 # make run: the dashboard.  make test: every test.  make check: format, lint, types.
 # make warm: everything that the talk shows, computed before it.  Your own: make run TALK=mine.toml
+# make fuzz: damaged pictures for a minute; make fuzz SECONDS=600 SEED=2 for longer, and others.
+# make costly: time and memory of the dearest pictures.
 # make bench: speed beside Captum.  Another Python: make run PYTHON=python3.12
 
 PYTHON ?= python3
 PORT ?= 8501
 TALK ?= talks/swan.toml
+SECONDS ?= 60
+SEED ?= 1
 BIN := .venv/bin
 
-.PHONY: run warm test check bench clean
+.PHONY: run warm test check fuzz costly bench clean
 
 run: .venv/run.stamp
 	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)"
@@ -22,6 +26,12 @@ check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+fuzz: .venv/fuzz.stamp
+	$(BIN)/python -m tests.fuzz_images --seconds $(SECONDS) --seed $(SEED)
+
+costly: .venv/run.stamp
+	$(BIN)/python -m benchmarks.uploads
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.occlusion
@@ -38,6 +48,10 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/dev.stamp: .venv/run.stamp requirements-dev.txt
+.venv/dev.stamp: .venv/run.stamp requirements-dev.txt requirements-login.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+.venv/fuzz.stamp: .venv/dev.stamp requirements-fuzz.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
 	touch $@
