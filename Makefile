@@ -2,6 +2,8 @@
 # make warm: everything that the talk shows, computed before it.  Your own: make run TALK=mine.toml
 # Your own models, one in each sub-folder: make run MODELS=mine
 # make run RESULTS=OUT: with the Folder page of what `python -m core batch` wrote to OUT.
+# make fuzz: damaged pictures for a minute; make fuzz SECONDS=600 SEED=2 for longer, and others.
+# make costly: time and memory of the dearest pictures.
 # make bench: speed beside Captum.  Another Python: make run PYTHON=python3.12
 
 PYTHON ?= python3
@@ -11,9 +13,11 @@ MODELS ?=
 OWN = $(if $(MODELS),--models "$(MODELS)")
 RESULTS ?=
 SHOWN = $(if $(RESULTS),--results $(RESULTS))
+SECONDS ?= 60
+SEED ?= 1
 BIN := .venv/bin
 
-.PHONY: run warm test check bench load leaks clean
+.PHONY: run warm test check fuzz costly bench load leaks clean
 
 run: .venv/run.stamp
 	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)" $(OWN) $(SHOWN)
@@ -28,6 +32,12 @@ check: .venv/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+fuzz: .venv/fuzz.stamp
+	$(BIN)/python -m tests.fuzz_images --seconds $(SECONDS) --seed $(SEED)
+
+costly: .venv/run.stamp
+	$(BIN)/python -m benchmarks.uploads
 
 bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.occlusion
@@ -54,6 +64,10 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/dev.stamp: .venv/run.stamp requirements-dev.txt
+.venv/dev.stamp: .venv/run.stamp requirements-dev.txt requirements-login.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+.venv/fuzz.stamp: .venv/dev.stamp requirements-fuzz.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
 	touch $@

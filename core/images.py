@@ -7,6 +7,7 @@ import hashlib
 import io
 import logging
 import re
+import time
 import warnings
 from contextvars import ContextVar
 from typing import Any
@@ -27,8 +28,10 @@ MAX_BYTES = 20 * 1000 * 1000  # 20 MB, decimal
 MAX_PIXELS = 50 * 1000 * 1000  # as stated by the header, before anything is decoded
 MAX_ASPECT = 20  # a model resizes the short side to 256: the long one must stay bounded
 SMALL_SIDE = 32  # below this, in pixels, a picture is accepted with a note
-MAX_FRAME_MARKS = 100_000  # a GIF with more possible frames is not counted: it would take too long
 MAX_TILES = 100_000  # strips or tiles of a TIFF: Pillow needs a second for this many
+MAX_SCANS = 100  # of a JPEG; each goes over all pixels, however few bytes it has (10 are usual)
+MAX_READS = 1_000_000  # pieces that a reader may take from a file: three seconds at most
+MAX_SECONDS = 10  # of processor time, for reading and decoding
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +47,31 @@ _READERS: dict[str, tuple[bytes, type[ImageFile.ImageFile]]] = {
 }
 if features.check("avif"):  # mif1 and msf1 are shared with HEIC: AVIF must be a compatible brand
     _READERS["AVIF"] = (rb".{4}ftyp(avi[fs]|m[is]f1.{4}(.{4}){0,12}?avi[fs])", AvifImageFile)
+_SCAN = re.compile(rb"\xff\xda\0(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)")  # as a decoder accepts it
 _FORMATS = ", ".join(list(_READERS)[:-1]) + " or " + list(_READERS)[-1]
 _reading: ContextVar[bool] = ContextVar("_reading", default=False)
+
+
+class _Reader(io.BytesIO):
+    """Bytes that can be read so often, and until the thread's processor time is `deadline`.
+
+    The loops of Pillow's readers, and the decoders that do not take the file in one piece, come
+    here again and again: what would go on and on ends here, whichever way it was built.
+    """
+
+    def __init__(self, data: bytes, deadline: float) -> None:
+        super().__init__(data)
+        self._deadline = deadline
+        self._reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads += 1
+        if self._reads > MAX_READS or time.thread_time() > self._deadline:
+            raise ImageError(
+                "The file takes too long to open, as it has far more parts than its picture needs; "
+                "export it as an ordinary JPEG or PNG."
+            )
+        return super().read(size)
 
 
 class _PillowWhileReading:
@@ -109,7 +135,10 @@ def _too_many_pixels(count: str) -> str:
 
 def _decode(data: bytes, name: str) -> Image.Image:
     """Check the header of a `name` file, then decode it into what open_image promises."""
-    file = _READERS[name][1](io.BytesIO(data))
+    deadline = time.thread_time() + MAX_SECONDS
+    if name == "JPEG" and len(_SCAN.findall(data)) > MAX_SCANS:
+        raise ValueError("too many scans")
+    file = _READERS[name][1](_Reader(data, deadline))
     width, height = file.size
     if width * height > MAX_PIXELS:
         raise ImageError(_too_many_pixels(f"{width} × {height}"))
@@ -125,25 +154,34 @@ def _decode(data: bytes, name: str) -> Image.Image:
         )
     if len(file.tile) > MAX_TILES:
         raise ValueError(f"{len(file.tile)} tiles")
-    notes = _frame_notes(file, data, name)
+    if name == "TIFF":  # a decoder makes room for a whole tile, however little of it is shown
+        tags: Any = file.tag_v2  # type: ignore[attr-defined]
+        if int(tags.get(322, 0)) * int(tags.get(323, 0)) > MAX_PIXELS:
+            raise ValueError("a tile is larger than any picture may be")
+    notes = _frame_notes(file, _Reader(data, deadline), name)
     raw = repr(file.tile) if name in ("PNG", "TIFF") else ""  # tells the pixel layout in the file
     if ";16" in raw or ";12" in raw:
         notes.append("The picture has more than 8 bits per channel and was scaled to 8.")
     file.load()
-    colours, alpha = _split_alpha(file, raw)
-    if colours.mode == "CMYK":
-        notes.append("Its print colours (CMYK) were converted to RGB and may look different.")
-    rgb = _to_srgb(colours, file.info.get("icc_profile"), notes)
-    if alpha is not None and alpha.getextrema() != (255, 255):
-        paper = Image.new("RGB", rgb.size, "white")
-        paper.paste(rgb, mask=alpha)
-        rgb = paper
-        notes.append("Its transparent parts were laid on white.")
     try:
         turn = file.getexif().get(ExifTags.Base.Orientation, 1)  # a TIFF has been turned by load
     except Exception:  # untrusted metadata, and the pixels are fine without it
         log.info("ignored broken EXIF data", exc_info=True)
         turn = 1
+    profile = file.info.get("icc_profile")
+    colours, alpha = _split_alpha(file, raw)
+    del file  # as soon as it is not needed: four copies of 50 megapixels are 800 MB
+    if colours.mode == "CMYK":
+        notes.append("Its print colours (CMYK) were converted to RGB and may look different.")
+    rgb = _to_srgb(colours, profile, notes)
+    del colours
+    if alpha is not None and alpha.getextrema() != (255, 255):
+        paper = Image.new("RGB", rgb.size, "white")
+        paper.paste(rgb, mask=alpha)
+        rgb = paper
+        del paper
+        notes.append("Its transparent parts were laid on white.")
+    del alpha
     rgb.info = {}
     if turn in range(2, 9):  # alone in new EXIF data, where nothing else can fail
         rgb.getexif()[ExifTags.Base.Orientation] = turn
@@ -154,13 +192,14 @@ def _decode(data: bytes, name: str) -> Image.Image:
     return rgb
 
 
-def _frame_notes(file: ImageFile.ImageFile, data: bytes, name: str) -> list[str]:
-    """Return a note if the file holds more than the frame that is shown; `file` stays as it is."""
+def _frame_notes(file: ImageFile.ImageFile, again: _Reader, name: str) -> list[str]:
+    """Return a note if there is more than the frame shown; `again` reads the same file anew."""
     frames = getattr(file, "n_frames", 1) if name in ("PNG", "WebP", "AVIF") else 1
     if name == "GIF":  # counted on a second reader: counting moves on
         try:
-            countable = data.count(b",") <= MAX_FRAME_MARKS  # a comma opens each frame
-            frames = GifImageFile(io.BytesIO(data)).n_frames if countable else 0
+            frames = GifImageFile(again).n_frames
+        except ImageError:  # too many to be counted
+            frames = 0
         except Exception:  # damage behind the first frame does not matter here
             log.debug("could not count the frames", exc_info=True)
     if frames > 1:
@@ -181,9 +220,7 @@ def _split_alpha(file: ImageFile.ImageFile, raw: str) -> tuple[Image.Image, Imag
         table = np.minimum((np.arange(65536) * 255 + white // 2) // white, 255).astype(np.uint8)
         if getattr(file, "tag_v2", {}).get(262) == 0:  # TIFF with 0 as white: Pillow leaves it so
             table = 255 - table
-        mask = (
-            None if key is None else Image.fromarray(np.where(values == key, 0, 255).astype("u1"))
-        )
+        mask = None if key is None else Image.fromarray((values != key) * np.uint8(255))
         return Image.fromarray(table[values]), mask
     # Pillow scales the pixels of a PNG to 8 bits, but not this value.
     if key is not None and file.mode == "RGB" and ";16" in raw:

@@ -109,6 +109,7 @@ def _connect(job: Job, address: str, workers: int | None) -> None:
         if address == LOCAL:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
             ray.init(
+                address="local",  # its own, also where a cluster runs on this machine
                 num_cpus=(workers or max(1, (cores or 1) // job.threads)) * job.threads,
                 include_dashboard=False,
                 object_store_memory=_STORE_BYTES,

@@ -26,7 +26,18 @@ from core.readout import readout
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting
 from core.story import expectation, percent, strongest_window
-from dashboard import components, controls, evidence, folder, live, options, state, talk, view
+from dashboard import (
+    components,
+    controls,
+    evidence,
+    folder,
+    live,
+    login,
+    options,
+    state,
+    talk,
+    view,
+)
 from dashboard.board import Board
 from dashboard.methods import Methods, choose_methods
 from dashboard.tabs import TRUST, draw_tabs
@@ -38,6 +49,7 @@ _log = logging.getLogger(__name__)
 def main() -> None:
     """Draw the page, then fill in what has to be computed."""
     st.set_page_config("Where It Looked", view.ICON, layout="wide")
+    login.require_login()
     not_usable = options.offer_models()
     explainer = state.explainer()
     if talk.asked_for():
@@ -81,6 +93,7 @@ def main() -> None:
                 args=(controls.BOUND,),
                 help="The results of a folder of pictures, and where the model is wrong.",
             )
+        login.offer_logout()
 
     answer = _headline(ranking, question, scene, expected)
     settings = dict(methods.maps)

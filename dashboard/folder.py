@@ -88,7 +88,7 @@ def draw_folder() -> None:
         filters, (order, descending) = _choose_filters(known)
     rows = browsing.select(results, filters, order, descending)
     found = browsing.summary(results, rows)
-    state.check_address(BOUND, {name: name for name in known.names.values()})
+    state.check_address(BOUND, {(name, name) for name in known.names.values()})
     for sentence in state.notices():
         st.warning(sentence)
     _headline(results, found, filters, known)

@@ -41,7 +41,7 @@ def page():
 
 
 def open_page(**query):
-    test = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+    test = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
     for key, value in {**QUICK, **query}.items():
         test.query_params[key] = value
     return test.run()

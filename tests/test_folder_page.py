@@ -55,7 +55,7 @@ def show(monkeypatch):
     def call(*results, query=None, env=""):
         monkeypatch.setattr(sys, "argv", ["app.py", "--results", *map(str, results)])
         monkeypatch.setenv(folder_tables.RESULTS, env)
-        page = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+        page = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
         for key, value in {"view": "folder", **(query or {})}.items():
             page.query_params[key] = value
         page.run()

@@ -5,6 +5,7 @@ import io
 import re
 import struct
 import threading
+import time
 import warnings
 import zlib
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, ImageOps, features
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from benchmarks.costly_files import COSTLY
 from core import images
 from core.errors import ImageError
 from core.images import MAX_BYTES, digest, open_image
@@ -195,6 +197,36 @@ def test_tiff_in_very_many_pieces():
     with pytest.raises(ImageError) as caught:
         open_image(b"II*\0\x08\0\0\0" + new.tobytes(8))
     assert "tiles" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "JPEG, scans without end",
+        "PNG, chunks without end",
+        "GIF, comments of one byte",
+        "BMP, runs of none",
+        "TIFF, a tile larger than the picture",
+    ],
+)
+def test_what_would_be_read_for_minutes_is_refused_in_seconds(name):
+    data = COSTLY[name]()
+    start = time.thread_time()
+    refused(data)
+    assert time.thread_time() - start < 5
+
+
+def test_a_scan_is_counted_as_the_decoder_counts_it():
+    data = save(scene(), "JPEG", progressive=True)
+    scans = data.count(b"\xff\xda")
+    assert len(images._SCAN.findall(data)) == scans > 3
+    check(open_image(data + b"\xff\xda" * 1000))  # behind the end, and no scans
+
+
+def test_the_time_ends_for_whatever_is_read(monkeypatch):
+    monkeypatch.setattr(images, "MAX_SECONDS", -1)
+    for fmt in FORMATS:
+        assert "too long" in refused(save(scene(), fmt))
 
 
 def test_the_largest_allowed_header_is_read_on():

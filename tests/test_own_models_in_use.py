@@ -254,7 +254,7 @@ def test_a_scene_of_a_talk(folder, tmp_path, monkeypatch):
     talk.write_text(TALK.format(swan=json.dumps(str(SWAN))), "utf-8")
     monkeypatch.setattr(sys, "argv", ["app.py", "--talk", str(talk), "--models", str(folder)])
     for scene, said in ((2, "Wrong: mute swan"), (3, "No goose among the 4 classes.")):
-        page = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+        page = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
         page.query_params["view"], page.query_params["scene"] = "talk", str(scene)
         page.run()
         assert not page.exception
@@ -277,7 +277,7 @@ def page(folder, monkeypatch):
 
     def call(**query):
         state.explainer.clear()
-        test = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+        test = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
         for key, value in {**quick, **query}.items():
             test.query_params[key] = value
         test.run()
@@ -324,7 +324,9 @@ def test_the_page_offers_it_and_tells_of_the_broken_one(page):
     assert "minus nothing" in html(against)
 
 
-@pytest.mark.parametrize("tab", [tab for tab in TABS if tab != "Two side by side"])
+@pytest.mark.parametrize(
+    "tab", [tab for tab in TABS if tab not in ("Two side by side", "The study")]
+)
 def test_every_tab_takes_it(page, tab):
     found = page(model="Pond birds", tab=tab, maps="occlusion_small")
     assert "Pond birds on cpu" in html(found)

@@ -133,7 +133,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 def _write_for_a_while(folder, begun, end):
     with Results(folder).writing():
         begun.set()
-        end.wait(30)
+        end.wait(240)
 
 
 def test_two_runs_do_not_write_at_once(tmp_path):
@@ -142,7 +142,7 @@ def test_two_runs_do_not_write_at_once(tmp_path):
     other = context.Process(target=_write_for_a_while, args=(tmp_path, begun, end))
     other.start()
     try:
-        assert begun.wait(60)
+        assert begun.wait(240)
         with pytest.raises(FolderError, match="Another run writes"), Results(tmp_path).writing():
             pass
     finally:

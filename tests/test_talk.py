@@ -80,7 +80,7 @@ def show(tmp_path, monkeypatch):
         path = tmp_path / "mine.toml"
         path.write_text(text, "utf-8")
         monkeypatch.setattr(sys, "argv", ["app.py", "--talk", str(path)])
-        page = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+        page = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
         page.query_params["view"] = "talk"
         if scene is not None:
             page.query_params["scene"] = str(scene)
@@ -191,7 +191,7 @@ def test_make_ready(show):
 
 def test_the_other_page_leads_to_the_talk(monkeypatch):
     monkeypatch.setattr(sys, "argv", ["app.py"])
-    page = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+    page = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
     for key in ("small_window", "small_stride", "large_window", "large_stride"):
         page.query_params[key] = "112"
     page.query_params["steps"] = "2"
