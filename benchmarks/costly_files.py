@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from core.images import MAX_BYTES, MAX_TILES
+from core.images import MAX_BYTES, MAX_SCANS, MAX_TILES
 
 SIDE = 7071  # 50 megapixels, less a few: 7071 × 7071 = 49,999,041
 
@@ -92,8 +92,11 @@ def _png_pieces() -> bytes:
     return _png(32, 8, 0, b"".join(chunk(b"IDAT", bytes([b])) for b in packed))
 
 
-def _jpeg_scans(pixels_side: int, size: int) -> bytes:
-    """A progressive JPEG whose scans say of all blocks in a few bytes that nothing changes."""
+def _jpeg_scans(pixels_side: int, count: int | None = None) -> bytes:
+    """A progressive JPEG whose scans say in a few bytes of all blocks that nothing changes.
+
+    As many as `count`, or as there is room for.
+    """
     data = _save(Image.new("L", (16, 16)), "JPEG", progressive=True)
     at = data.index(b"\xff\xc2") + 5
     head = data[: data.index(b"\xff\xda")]
@@ -106,8 +109,8 @@ def _jpeg_scans(pixels_side: int, size: int) -> bytes:
     body = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
     first = b"\xff\xda" + struct.pack(">HB2sBBB", 8, 1, b"\1\0", 0, 0, 0) + body
     scan = b"\xff\xda" + struct.pack(">HB2sBBB", 8, 1, b"\1\0", 1, 63, 0) + body
-    count = (size - len(head) - len(table) - 100) // len(scan)
-    return head + table + first + scan * count + b"\xff\xd9"
+    more = count - 1 if count else (MAX_BYTES - len(head) - len(table) - 1000) // len(scan)
+    return head + table + first + scan * more + b"\xff\xd9"
 
 
 def _gif(side: int, blocks: bytes, tail: bytes = b"") -> bytes:
@@ -217,9 +220,9 @@ COSTLY: dict[str, Callable[[], bytes]] = {
     "JPEG, with a profile, turned": lambda: _save(
         _photo("RGB"), "JPEG", subsampling=0, quality=50, **_rich()
     ),
-    "JPEG, 100 scans": lambda: _jpeg_scans(SIDE, 18_300),
-    "JPEG, scans without end": lambda: _jpeg_scans(SIDE, MAX_BYTES),
-    "JPEG, scans without end, small": lambda: _jpeg_scans(32, MAX_BYTES),
+    "JPEG, 100 scans": lambda: _jpeg_scans(SIDE, MAX_SCANS),
+    "JPEG, scans without end": lambda: _jpeg_scans(SIDE),
+    "JPEG, scans without end, small": lambda: _jpeg_scans(32),
     "PNG, 16 bits, alpha, interlaced, with a profile, turned": _png_deep,
     "PNG, 16 bits, grey, with a transparent value": lambda: _png(
         SIDE, 16, 0, chunk(b"IDAT", _zeros(SIDE * (SIDE * 2 + 1))), chunk(b"tRNS", b"\0\1")

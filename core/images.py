@@ -30,7 +30,7 @@ MAX_ASPECT = 20  # a model resizes the short side to 256: the long one must stay
 SMALL_SIDE = 32  # below this, in pixels, a picture is accepted with a note
 MAX_TILES = 100_000  # strips or tiles of a TIFF: Pillow needs a second for this many
 MAX_SCANS = 100  # of a JPEG; each goes over all pixels, however few bytes it has (10 are usual)
-MAX_READS = 1_000_000  # pieces that a reader may take from a file: three seconds at most
+MAX_READS = 600_000  # pieces that a reader may take from a file: some seconds in the worst case
 MAX_SECONDS = 10  # of processor time, for reading and decoding
 
 log = logging.getLogger(__name__)

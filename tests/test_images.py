@@ -213,7 +213,7 @@ def test_what_would_be_read_for_minutes_is_refused_in_seconds(name):
     data = COSTLY[name]()
     start = time.thread_time()
     refused(data)
-    assert time.thread_time() - start < 5
+    assert time.thread_time() - start < images.MAX_SECONDS + 2
 
 
 def test_a_scan_is_counted_as_the_decoder_counts_it():
