@@ -5,67 +5,38 @@ leads back here with the same filters.
 """
 
 import logging
-from dataclasses import dataclass
 from functools import partial
 from html import escape
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode
 
 import pyarrow as pa
 import streamlit as st
 
 from core import browsing, table_export
-from core.browsing import Filters, Order, Pair, Show, Summary
-from core.cache import BoundedCache
+from core.browsing import Filters, Summary
 from core.errors import UserError
 from core.models import registry
 from core.results_table import MAX_UPLOAD, ResultsTable
 from core.story import percent
 from dashboard import components, folder_tables, state
 from dashboard.controls import NOTHING, PREDICTED
+from dashboard.folder_filters import (
+    BOUND,
+    Known,
+    arrive,
+    choose_filters,
+    choose_pair,
+    first_page,
+    keep,
+    known_of,
+)
 from dashboard.folder_gallery import PER_PAGE, draw_gallery, fill_gallery, pairs_html
 from dashboard.folder_means import draw_means
 
-ANY = "any class"
-SHOWS: dict[str, Show] = {
-    "All": "all",
-    "Wrong": "wrong",
-    "Right": "right",
-    "With an error": "error",
-}
-ORDERS: dict[str, tuple[Order, bool]] = {
-    "path": ("path", False),
-    "most probable first": ("probability", True),
-    "least probable first": ("probability", False),
-    "smallest margin first": ("margin", False),
-    "largest margin first": ("margin", True),
-    "highest entropy first": ("entropy", True),
-    "lowest entropy first": ("entropy", False),
-    "highest loss first": ("loss", True),
-    "lowest loss first": ("loss", False),
-}
-# The keys of the controls whose values are in the address.
-BOUND = ("results", "show", "true", "called", "probability", "in_path", "order", "page")
 _STYLE = Path(__file__).resolve().parent / "folder.css"
 _HOW = """python -m core batch PICTURES --out OUT --methods occlusion
 make run RESULTS=OUT"""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Known:
-    """What a table says whatever the filters: names by index, and its mistakes."""
-
-    labels: dict[int, str]
-    predicted: dict[int, str]
-    pairs: tuple[Pair, ...]
-
-    @property
-    def names(self) -> dict[int, str]:
-        return self.labels | self.predicted
-
-
-_known: BoundedCache[_Known] = BoundedCache(8)
 
 
 def asked_for() -> bool:
@@ -76,16 +47,16 @@ def asked_for() -> bool:
 def draw_folder() -> None:
     """Draw the table that the address names, as the address asks."""
     st.html(_STYLE)
-    _arrive()
+    arrive()
     with st.sidebar:
         st.button("Explain a picture", on_click=leave, width="stretch")
         results = _choose_results()
     if results is None:
         _empty()
         return
-    known = _known.get_or_make(results.digest, partial(_look_up, results))
+    known = known_of(results)
     with st.sidebar:
-        filters, (order, descending) = _choose_filters(known)
+        filters, (order, descending) = choose_filters(known)
     rows = browsing.select(results, filters, order, descending)
     found = browsing.summary(results, rows)
     state.check_address(BOUND, {(name, name) for name in known.names.values()})
@@ -105,14 +76,6 @@ def draw_folder() -> None:
             fill()
 
 
-def _look_up(results: ResultsTable) -> _Known:
-    return _Known(
-        browsing.class_names(results, "label"),
-        browsing.class_names(results, "predicted"),
-        browsing.pairs(results),
-    )
-
-
 def _choose_results() -> ResultsTable | None:
     """The table, or None where there is none to be shown, which is said."""
     names = folder_tables.names()
@@ -125,7 +88,7 @@ def _choose_results() -> ResultsTable | None:
             format_func=lambda name: name if own is None or name != "upload" else f"{own.name} ↥",
             key="results",
             bind="query-params",
-            on_change=_first_page,
+            on_change=first_page,
             help="A folder that `python -m core batch` wrote.",
         )
         try:
@@ -147,45 +110,7 @@ def _choose_results() -> ResultsTable | None:
     return results
 
 
-def _choose_filters(known: _Known) -> tuple[Filters, tuple[Order, bool]]:
-    show = st.selectbox("Show", list(SHOWS), key="show", bind="query-params", on_change=_first_page)
-    chosen: list[int | None] = []
-    for label, key, names in (
-        ("True class", "true", known.labels),
-        ("Predicted class", "called", known.predicted),
-    ):
-        name = st.selectbox(
-            label, [ANY, *names.values()], key=key, bind="query-params", on_change=_first_page
-        )
-        chosen.append(next((index for index, each in names.items() if each == name), None))
-    low, high = st.slider(
-        "Probability, %",
-        0,
-        100,
-        (0, 100),
-        key="probability",
-        bind="query-params",
-        on_change=_first_page,
-        help="Of the predicted class (confidence).",
-    )
-    text = st.text_input(
-        "Text in the path", key="in_path", bind="query-params", on_change=_first_page, max_chars=200
-    )
-    order = st.selectbox(
-        "Order",
-        list(ORDERS),
-        key="order",
-        bind="query-params",
-        on_change=_first_page,
-        help="Margin: probability of the first class less that of the second. Entropy: how evenly "
-        "the probabilities are spread. Loss: cross-entropy with the label.",
-    )
-    st.button("Clear the filters", on_click=_clear, type="tertiary")
-    wanted = Filters(SHOWS[show], chosen[0], chosen[1], low / 100, high / 100, text or "")
-    return wanted, ORDERS[order]
-
-
-def _headline(results: ResultsTable, found: Summary, filters: Filters, known: _Known) -> None:
+def _headline(results: ResultsTable, found: Summary, filters: Filters, known: Known) -> None:
     """The answer in one sentence, and the numbers under it."""
     narrowed = filters != Filters()
     chosen = Filters(label=filters.label, predicted=filters.predicted)
@@ -229,7 +154,7 @@ def _share(part: int, whole: int) -> str:
     return percent(part / whole) if part else "0 %"
 
 
-def _mistakes(known: _Known, filters: Filters) -> None:
+def _mistakes(known: Known, filters: Filters) -> None:
     st.html('<h2 class="wil-section">Mistakes</h2>')
     if not known.pairs:
         st.caption("No picture with a label has another answer.")
@@ -255,7 +180,7 @@ def _gallery(results: ResultsTable, rows: pa.Array) -> partial[None] | None:
 
 
 def _means(
-    results: ResultsTable, rows: pa.Array, filters: Filters, known: _Known
+    results: ResultsTable, rows: pa.Array, filters: Filters, known: Known
 ) -> partial[None] | None:
     if filters.label is None or filters.predicted is None or not len(rows):
         return None
@@ -292,30 +217,13 @@ def _empty() -> None:
     st.code(_HOW, language="sh")
 
 
-def _first_page() -> None:
-    st.session_state["page"] = 1
-
-
-def _clear() -> None:
-    st.session_state.update(show="All", true=ANY, called=ANY, probability=(0, 100), in_path="")
-    st.session_state.update(order="path", page=1)
-
-
-def _follow(results: ResultsTable, known: _Known, words: list[str]) -> None:
+def _follow(results: ResultsTable, known: Known, words: list[str]) -> None:
     """Do what a card or a mistake is for."""
     match words:
         case ["pair", label, predicted]:
-            _choose_pair(known, label, predicted)
+            choose_pair(known, label, predicted)
         case ["open", path]:
             _open(results, path)
-
-
-def _choose_pair(known: _Known, label: str, predicted: str) -> None:
-    for pair in known.pairs:
-        if (str(pair.label), str(pair.predicted)) == (label, predicted):
-            names = known.names
-            st.session_state.update(true=names[pair.label], called=names[pair.predicted], page=1)
-            st.session_state["show"] = "All"
 
 
 def _open(results: ResultsTable, path: str) -> None:
@@ -333,19 +241,9 @@ def _open(results: ResultsTable, path: str) -> None:
         st.session_state["model"] = record.name
 
 
-def _keep() -> None:
-    """Write the filters into the address, for the way back."""
-    kept = {key: st.session_state[key] for key in BOUND if key in st.session_state}
-    st.query_params["back"] = urlencode({key: _written(kept[key]) for key in kept}, doseq=True)
-
-
-def _written(value: object) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, tuple | list) else [str(value)]
-
-
 def leave() -> None:
     """To the main page, with its controls as they were left; for use in a callback."""
-    _keep()
+    keep()
     st.query_params.pop("view", None)
     state.name_picture()
     st.session_state["notices"] = []
@@ -361,23 +259,3 @@ def enter(main_controls: tuple[str, ...]) -> None:
     state.leave_out_picture()
     st.session_state["notices"] = []
     st.query_params["view"] = "folder"
-
-
-def _arrive() -> None:
-    """Take the filters that were left; what is not one of them is left out."""
-    found: dict[str, list[str]] = {}
-    for key, value in parse_qsl(st.session_state.pop("arriving", "")[:2000]):
-        found.setdefault(key, []).append(value)
-    for key, values in found.items():
-        match key, values:
-            case (("results" | "true" | "called" | "in_path"), [value]):
-                st.session_state[key] = value
-            case ("show", [value]) if value in SHOWS:
-                st.session_state[key] = value
-            case ("order", [value]) if value in ORDERS:
-                st.session_state[key] = value
-            case ("page", [value]) if value.isdecimal() and len(value) < 9 and int(value):
-                st.session_state[key] = int(value)
-            case ("probability", [low, high]) if low.isdecimal() and high.isdecimal():
-                if int(low[:3]) <= int(high[:3]) <= 100:
-                    st.session_state[key] = (int(low[:3]), int(high[:3]))
