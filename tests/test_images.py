@@ -601,6 +601,16 @@ def test_every_truncation(kind):
             assert image.tobytes() == whole
 
 
+@pytest.mark.parametrize("behind", ["JPEG", "PNG", "GIF", b"PK\3\4", b"%PDF-1.7", b"<script>"])
+@pytest.mark.parametrize("first", FORMATS)
+def test_a_file_that_is_two_is_what_it_begins_with(first, behind):
+    alone = open_image(VARIANTS[first])
+    rest = behind if isinstance(behind, bytes) else save(Image.new("RGB", (9, 9)), behind)
+    both = gives_picture_or_sentence(VARIANTS[first] + rest)
+    assert both is None or both.tobytes() == alone.tobytes()
+    assert first == "AVIF" or both is not None
+
+
 @variant
 @several
 @given(data=st.data())
