@@ -8,7 +8,8 @@ from hypothesis import settings
 from tests.browser import chromium  # noqa: F401 - the fixture "browser", one for all files
 
 # The same examples everywhere: what fails on one machine can be repeated on another.
-settings.register_profile("repeatable", derandomize=True)
+# No deadline: a busy machine is no fault of the code.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
 
 

@@ -1,9 +1,11 @@
 """Files that are there whole or not at all, and can be read without us."""
 
 import json
-import multiprocessing
 import resource
+import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -130,24 +132,31 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
     assert (tmp_path / "results.parquet").read_bytes() == b"mine"
 
 
-def _write_for_a_while(folder, begun, end):
-    with Results(folder).writing():
-        begun.set()
-        end.wait(240)
+ROOT = Path(__file__).resolve().parent.parent
+HOLD = """
+import sys
+from pathlib import Path
+from core.results import Results
+with Results(Path(sys.argv[1])).writing():
+    print("begun", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_two_runs_do_not_write_at_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    begun, end = context.Event(), context.Event()
-    other = context.Process(target=_write_for_a_while, args=(tmp_path, begun, end))
-    other.start()
-    try:
-        assert begun.wait(240)
-        with pytest.raises(FolderError, match="Another run writes"), Results(tmp_path).writing():
-            pass
-    finally:
-        other.kill()
-        other.join()
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        try:
+            assert other.stdout.readline() == b"begun\n"
+            with (
+                pytest.raises(FolderError, match="Another run writes"),
+                Results(tmp_path).writing(),
+            ):
+                pass
+        finally:
+            other.kill()
     left = tmp_path / "parts" / "0000000.parquet.12345678.writing"
     left.parent.mkdir()
     left.write_bytes(b"half")
