@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import closing
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Locator, Page, sync_playwright
 
 from benchmarks.server import megabytes, server
 from core.explainer import Explainer
@@ -115,17 +115,23 @@ def _time_target(page: Page) -> None:
         box.press_sequentially(name, delay=20)
         option = page.get_by_role("option").first
         option.wait_for()
-        # Measured from the click as the page gets it: the mouse's way there is the benchmark's.
-        page.evaluate(f"() => addEventListener('click', {_STARTED}, {{capture: true, once: true}})")
-        option.click()
-        drawn = f"() => {_caption(15, 8)}.startsWith('logit of {name} ') && {_WAITED_NOW}"
-        waits.append(page.wait_for_function(drawn, polling=10, timeout=60_000).json_value())
-        _settled(page)
+        waits.append(_until_explained(page, option, name))
     print(
         f"another target, occlusion maps: median {statistics.median(waits):.0f} ms, "
         f"worst {max(waits):.0f} ms",
         flush=True,
     )
+
+
+def _until_explained(page: Page, choice: Locator, name: str) -> float:
+    """Milliseconds from a click on a class until the occlusion maps are drawn for it."""
+    # Measured from the click as the page gets it: the mouse's way there is the benchmark's.
+    page.evaluate(f"() => addEventListener('click', {_STARTED}, {{capture: true, once: true}})")
+    choice.click()
+    drawn = f"() => {_caption(15, 8)}.startsWith('logit of {name} ') && {_WAITED_NOW}"
+    milliseconds = page.wait_for_function(drawn, polling=10, timeout=60_000).json_value()
+    _settled(page)
+    return float(milliseconds)
 
 
 def _time_bars(page: Page) -> None:
@@ -134,11 +140,7 @@ def _time_bars(page: Page) -> None:
     for place in (1, 2, 3, 1, 0):
         button = page.locator(".wil-top button").nth(place)
         name = button.inner_text()
-        page.evaluate(f"() => addEventListener('click', {_STARTED}, {{capture: true, once: true}})")
-        button.click()
-        drawn = f"() => {_caption(15, 8)}.startsWith('logit of {name} ') && {_WAITED_NOW}"
-        waits.append(page.wait_for_function(drawn, polling=10, timeout=60_000).json_value())
-        _settled(page)
+        waits.append(_until_explained(page, button, name))
     print(
         f"the same, from the list of the answer: median {statistics.median(waits):.0f} ms, "
         f"worst {max(waits):.0f} ms",

@@ -58,5 +58,6 @@ def held(pid: int) -> str:
     """Memory, threads and open files of a process, for a line of print."""
     process = psutil.Process(pid)
     with process.oneshot():
-        memory = process.memory_info().rss / 2**20
-        return f"{memory:.0f} MB, {process.num_threads()} threads, {process.num_fds()} files"
+        return (
+            f"{megabytes(pid):.0f} MB, {process.num_threads()} threads, {process.num_fds()} files"
+        )
