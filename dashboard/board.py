@@ -20,7 +20,7 @@ from core.settings import Setting
 from core.trust import Badge, badges
 from dashboard import state
 from dashboard.live import Job
-from dashboard.panels import Panel, panels_html
+from dashboard.panels import Panel, panel_html
 from dashboard.view import Look, Scene, map_panel, map_scales
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def known_maps(
 
 
 class Board:
-    """Maps of one scene, side by side in one element that is replaced as they form.
+    """Maps of one scene, side by side, each in an element of its own that is replaced as it forms.
 
     Attributes:
         maps: finished and partial maps, by title.
@@ -66,7 +66,7 @@ class Board:
         """Draw what is known.
 
         Args:
-            name: tells the boards of a page apart.
+            name: tells the boards of a page apart; letters, digits and underscores.
             explainer: computes and remembers.
             scene: the picture and the model.
             question: what is asked.
@@ -86,7 +86,6 @@ class Board:
         self.settings = settings
         self._look = look
         self._front = front
-        self._columns = columns
         self.how = how
         self._beside = beside or {}
         self._progress: dict[str, str] = {}
@@ -115,7 +114,12 @@ class Board:
                 known = state.judge().known(self._case(title), how)
                 if known is not None:
                     self.judgements[title] = known
-        self._place = st.empty()
+        with st.container(key=f"panels_{name}"):
+            self._places = [st.empty() for _ in (*front, *settings)]
+        if columns is not None:
+            rule = f"grid-template-columns: repeat({columns}, 1fr) !important"
+            st.html(f"<style>.st-key-panels_{name} {{ {rule} }}</style>")
+        self._shown: dict[int, Panel] = {}
         self._draw()
 
     def jobs(self) -> Iterator[Job[Attribution]]:
@@ -229,7 +233,10 @@ class Board:
                 words = f"{title}: not computed yet."
                 panel = Panel(title, words, badges=self._no_badges)
             panels.append(panel)
-        self._place.html(panels_html([*self._front, *panels], self._columns))
+        for place, panel in enumerate([*self._front, *panels]):
+            if self._shown.get(place) != panel:  # a frame costs the browser what is new in it
+                self._places[place].html(panel_html(panel))
+                self._shown[place] = panel
         st.session_state[self._memory] = [(self.scene.picture.key, p) for p in panels]
 
     def _held(self, scales: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:

@@ -38,6 +38,7 @@ _COMPARE = _component("compare")
 _INSPECT = _component("inspect")
 _LINKS = _component("links")
 _PAGES = _component("pages")
+_STANDS = "page_stands"
 
 
 def crop_box(
@@ -154,6 +155,8 @@ def inspect(panels: dict[str, dict[str, Any]], *, key: str) -> None:
 def links(*, key: str, on_click: Callable[[list[str]], None]) -> None:
     """Let buttons in the page's own HTML be pressed: elements with ``data-link``, a JSON list.
 
+    The first time, the browser says so: then `page_stands` is true, and the page runs again.
+
     Args:
         key: of the component.
         on_click: is called with the strings of the list, before the page is drawn again.
@@ -164,7 +167,16 @@ def links(*, key: str, on_click: Callable[[list[str]], None]) -> None:
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             on_click(words)
 
-    _LINKS(key=key, on_clicked_change=clicked)
+    def stands() -> None:
+        st.session_state[_STANDS] = True
+
+    data = {"stands": page_stands()}
+    _LINKS(key=key, data=data, on_clicked_change=clicked, on_stands_change=stands)
+
+
+def page_stands() -> bool:
+    """Whether the browser has drawn the page once and its `links` listen."""
+    return _STANDS in st.session_state
 
 
 def pages(page: int, count: int, *, key: str, turn: Callable[[int], None]) -> None:

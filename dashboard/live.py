@@ -18,10 +18,15 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import UserError
 from core.forecast import Forecast
 from core.models import download
-from dashboard import state
+from dashboard import components, state
 
 _FRAME_SECONDS = 0.2
 _DRAWING_SHARE = 0.2  # of the time; where drawing is slow, there are fewer frames
+# Until the page stands there are hardly any: every frame makes the browser begin anew with what it
+# still loads, so that a slow one (an old laptop, a phone) would never come to draw its sliders.
+_LOADING_SECONDS = 5.0
+# How slow it is it cannot tell us, so frames come more slowly as time goes by.
+_FRAME_GROWTH = 0.06  # seconds between frames for each second of the computation
 _log = logging.getLogger(__name__)
 Yielded = TypeVar("Yielded")
 Result = TypeVar("Result", covariant=True)
@@ -136,7 +141,8 @@ def _guarded(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator)
 
 def _run(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator) -> None:
     started = time.monotonic()
-    next_frame = started + _FRAME_SECONDS
+    least = _FRAME_SECONDS if components.page_stands() else _LOADING_SECONDS
+    next_frame = started + least
     first = None
     for step in job.steps:
         tick()
@@ -150,7 +156,8 @@ def _run(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator) -> 
             progress.progress(step.done / step.total, f"{job.name} · {passes}{left}")
             job.show(step.snapshot(), passes)
             taken = time.monotonic() - now
-            next_frame = now + max(_FRAME_SECONDS, taken / _DRAWING_SHARE)
+            growing = _FRAME_GROWTH * (now - started)
+            next_frame = now + max(least, growing, taken / _DRAWING_SHARE)
 
 
 def _stopped(jobs: Sequence[Job[Any]], place: DeltaGenerator) -> None:

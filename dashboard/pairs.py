@@ -153,7 +153,7 @@ def _row(
 
     row = f" · {place + 1}"  # titles tell the maps of a page apart, those of the two rows too
     return Board(
-        f"pair {place}",
+        f"pair_{place}",
         *(explainer, scene, question, {title + row: each for title, each in maps.items()}, look),
         [replace(input_panel(scene, windows), title=words)],
         columns=1 + len(maps),

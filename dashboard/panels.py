@@ -1,6 +1,6 @@
 """Panels of equal size: a picture, a map over it, its colour bar and what was done to make it.
 
-Plain HTML in one element, so that partial maps replace each other in place and nothing jumps.
+Plain HTML, so that partial maps replace each other in place and nothing jumps.
 """
 
 import json
@@ -93,10 +93,11 @@ class Panel:
 def panels_html(panels: list[Panel], columns: int | None = None) -> str:
     """All panels side by side; they wrap where the page is narrow, or after so many columns."""
     style = "" if columns is None else f' style="grid-template-columns:repeat({columns},1fr)"'
-    return f'<div class="wil-panels"{style}>{"".join(_panel(panel) for panel in panels)}</div>'
+    return f'<div class="wil-panels"{style}>{"".join(map(panel_html, panels))}</div>'
 
 
-def _panel(panel: Panel) -> str:
+def panel_html(panel: Panel) -> str:
+    """One panel."""
     return (
         f'<section class="wil-panel {panel.state}" data-panel="{escape(panel.title)}">'
         f"<h4>{escape(panel.title)}</h4>"

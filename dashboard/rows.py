@@ -73,7 +73,7 @@ def compare_baselines(
         }
         boards.append(
             Board(
-                f"baselines {title.split()[0]}",
+                f"baselines_{title.split()[0]}",
                 *(explainer, scene, question, settings, look),
                 columns=len(chosen),
             )
@@ -106,7 +106,7 @@ def reproduce_study(explainer: Explainer, scene: Scene) -> list[Board]:
         titled = {f"{title} · {name}": setting for title, setting in maps.items()}
         boards.append(
             Board(
-                f"study {name}",
+                f"study_{name}",
                 *(explainer, each, Question(top.index), titled, _STUDY_LOOK, front),
                 columns=4,
             )

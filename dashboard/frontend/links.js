@@ -1,6 +1,7 @@
 // Buttons in the page's own HTML: what they carry in data-link is sent when they are pressed.
 //
-// The page replaces that HTML while maps form, so the document is listened to.
+// The page replaces that HTML while maps form, so the document is listened to. That this runs at all
+// says that the browser is through with loading and drawing the page, which Python waits for.
 
 const mounted = new WeakMap();
 
@@ -13,5 +14,7 @@ export default function (component) {
     if (link) component.setTriggerValue("clicked", JSON.parse(link));
   };
   document.addEventListener("click", press, { signal: listening.signal });
+  document.documentElement.dataset.wilLinks = ""; // the style sheet lets them be pressed from now on
+  if (!component.data.stands) component.setTriggerValue("stands", true);
   return () => listening.abort();
 }
