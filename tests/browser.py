@@ -36,6 +36,7 @@ FLAGS = (
     "--disable-sync",
     "--no-first-run",
 )
+PATIENCE = 120  # seconds for what a page does at once, unless the machine is busy
 START = 60  # seconds that a server may take to start
 
 
@@ -132,6 +133,7 @@ def open_page(browser, url, *, settled=True, allow=(), **options):
     if hasattr(browser, "new_context"):
         own = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
     page = (own or browser).new_page()
+    page.set_default_timeout(1000 * PATIENCE)
     try:
         page.on(
             "console",

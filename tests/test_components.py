@@ -86,6 +86,18 @@ def test_forged_states_raise_nothing(page, forged):
         assert page.brush() is None
 
 
+def test_the_page_stands_once_the_browser_says_so(monkeypatch):
+    told = []
+    monkeypatch.setattr(components.st, "session_state", {})
+    monkeypatch.setattr(components, "_LINKS", lambda **given: told.append(given))
+    components.links(key="links", on_click=print)
+    assert not components.page_stands()
+    told[0]["on_stands_change"]()
+    assert components.page_stands()
+    components.links(key="links", on_click=print)
+    assert [each["data"] for each in told] == [{"stands": False}, {"stands": True}]
+
+
 def _script():
     from dashboard.components import brush, compare, crop_box, inspect, links
 

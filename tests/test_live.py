@@ -1,6 +1,12 @@
-"""What the progress bar says of the time that is left."""
+"""How often partial maps are shown, and what the progress bar says of the time that is left."""
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
 
 from core.forecast import Forecast
+from dashboard import components, live
 from dashboard.live import Job, _left, _total
 
 
@@ -34,3 +40,38 @@ def test_the_time_of_later_maps_is_asked_for_anew():
     later = Job("map", iter(()), lambda: forecasts.pop(0), print, print)
     assert _left(1.0, 100, 100, [later]) == " · 1 s left for this one"
     assert _left(1.0, 100, 100, [later]) == " · 4 s left for all 2"
+
+
+@pytest.fixture
+def frames(monkeypatch):
+    """Runs a job of 20 seconds in steps of 0.05; gives the seconds at which it was shown."""
+    clock, shown = [0.0], []
+
+    def steps():
+        for done in range(1, 401):
+            clock[0] = 0.05 * done
+            yield SimpleNamespace(done=done, total=400, snapshot=lambda: None)
+
+    def run(stands):
+        monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+        monkeypatch.setattr(components, "page_stands", lambda: stands)
+        show = lambda _, words: shown.append((clock[0], words is None))  # noqa: E731
+        job = Job("map", steps(), lambda: Forecast(400, None), show, print)
+        live._run(job, [], SimpleNamespace(progress=lambda *_: None))
+        assert [finished for _, finished in shown] == [False] * (len(shown) - 1) + [True]
+        return [seconds for seconds, _ in shown]
+
+    return run
+
+
+def test_frames_come_quickly_first_and_more_slowly_later(frames):
+    seconds = frames(stands=True)
+    gaps = [after - before for before, after in pairwise(seconds)]
+    assert seconds[0] < 0.3
+    assert min(gaps[:-1]) > 0.19
+    assert max(gaps[:10]) < 0.3
+    assert min(gaps[-4:-1]) > 0.9
+
+
+def test_there_are_hardly_any_frames_before_the_page_stands(frames):
+    assert frames(stands=False) == pytest.approx([5, 10, 15, 20], abs=0.06)
