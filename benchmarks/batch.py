@@ -176,7 +176,7 @@ def _by_engine(classifier: Classifier, picture: Tensor, setting: Setting) -> obj
 
 def _ray(folder: Path) -> None:
     """Pictures per second with one and with two workers, once the model is loaded."""
-    from core import ray_batch
+    from core import ray_batch, ray_cluster
 
     listed = list_folder(str(folder), models.record(models.DEFAULT_MODEL).class_names)
     parts = list(enumerate(parts_of(listed.entries)))
@@ -185,7 +185,7 @@ def _ray(folder: Path) -> None:
     for workers in (1, 2):
         times = [
             time.perf_counter()
-            for made in ray_batch.work(job, parts, ray_batch.LOCAL, workers)
+            for made in ray_batch.work(job, parts, ray_cluster.LOCAL, workers)
             if isinstance(made, MadeRow)
         ]
         ready = PART * workers  # the first part of each comes after the loading

@@ -71,3 +71,15 @@ def test_torchvision_is_imported_in_one_place_and_by_the_script_that_stands_alon
 def test_the_script_in_bundles_imports_nothing_of_ours():
     source = (ROOT / "core" / "plain_captum.py").read_text("utf-8")
     assert not imported(source) & {"core", "dashboard", "tests", "benchmarks"}
+
+
+def test_ray_is_imported_only_by_modules_that_no_other_imports_at_its_start():
+    importers = {name_of(p) for p in CORE + DASHBOARD if "ray" in imported(p.read_text("utf-8"))}
+    modules = {Path(name).stem for name in importers}
+    assert importers == {f"core/{name}.py" for name in modules}
+    assert all(name.startswith("ray_") for name in modules)
+    for path in CORE + DASHBOARD:
+        if path.stem not in modules:
+            at_start = ast.parse(path.read_text("utf-8")).body
+            names = {node.module for node in at_start if isinstance(node, ast.ImportFrom)}
+            assert not names & {f"core.{name}" for name in modules}, path
