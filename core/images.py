@@ -22,6 +22,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
+from core import avif
 from core.errors import ImageError
 
 MAX_BYTES = 20 * 1000 * 1000  # 20 MB, decimal
@@ -162,15 +163,20 @@ def _decode(data: bytes, name: str) -> Image.Image:
     raw = repr(file.tile) if name in ("PNG", "TIFF") else ""  # tells the pixel layout in the file
     if ";16" in raw or ";12" in raw:
         notes.append("The picture has more than 8 bits per channel and was scaled to 8.")
-    file.load()
+    image: Image.Image = file
+    if name == "AVIF":
+        image = avif.decoded(data, file.mode, file.size, MAX_SECONDS)
+        image.info = {}
+    else:
+        file.load()
     try:
         turn = file.getexif().get(ExifTags.Base.Orientation, 1)  # a TIFF has been turned by load
     except Exception:  # untrusted metadata, and the pixels are fine without it
         log.info("ignored broken EXIF data", exc_info=True)
         turn = 1
     profile = file.info.get("icc_profile")
-    colours, alpha = _split_alpha(file, raw)
-    del file  # as soon as it is not needed: four copies of 50 megapixels are 800 MB
+    colours, alpha = _split_alpha(image, raw)
+    del file, image  # as soon as it is not needed: four copies of 50 megapixels are 800 MB
     if colours.mode == "CMYK":
         notes.append("Its print colours (CMYK) were converted to RGB and may look different.")
     rgb = _to_srgb(colours, profile, notes)
@@ -210,7 +216,7 @@ def _frame_notes(file: ImageFile.ImageFile, again: _Reader, name: str) -> list[s
     return []
 
 
-def _split_alpha(file: ImageFile.ImageFile, raw: str) -> tuple[Image.Image, Image.Image | None]:
+def _split_alpha(file: Image.Image, raw: str) -> tuple[Image.Image, Image.Image | None]:
     """Return the colours (8 bits, any mode without alpha) and alpha (mode L) or None if opaque."""
     key = file.info.get("transparency")  # the transparent value, or a palette's alphas
     if file.mode.startswith("I;16"):

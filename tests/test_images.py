@@ -594,7 +594,8 @@ def test_arbitrary_bytes(start, rest):
 def test_every_truncation(kind):
     data = VARIANTS[kind]
     whole = check(open_image(data)).tobytes()
-    for cut in range(0, len(data), max(1, len(data) // 250)):
+    cuts = 50 if kind.startswith("AVIF") else 250  # a process for each
+    for cut in range(0, len(data), max(1, len(data) // cuts)):
         image = gives_picture_or_sentence(data[:cut])
         assert image is None or image.size in ((33, 17), (17, 33), (20, 30))
         if image is not None and "rich" not in kind:  # cut behind the last pixel, or refused
