@@ -284,13 +284,11 @@ def test_the_pointer_reads_the_map(browser, url, settings, title):
     with open_page(browser, address(url, **settings), settled=False) as page:
         finished(page, title)
         map_ = page.locator(f'.wil-panel[data-panel="{title}"] img.map')
-        map_.scroll_into_view_if_needed()
-        area = map_.bounding_box()
         tip = page.locator(".st-key-inspect .tip")
         for step in range(20):  # what the pointer is told arrives a moment after the map
-            page.mouse.move(
-                area["x"] + area["width"] * 0.1 + step, area["y"] + area["height"] * 0.9
-            )
+            # Measured anew each time: the page may draw its panels once more.
+            width, height = map_.evaluate("e => [e.clientWidth, e.clientHeight]")
+            map_.hover(position={"x": width * 0.1 + step, "y": height * 0.9}, force=True)
             page.wait_for_timeout(250)
             if "logits" in tip.inner_text():
                 break
