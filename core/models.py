@@ -108,6 +108,11 @@ def use_folder(folder: Path | None) -> None:
     _folder = folder
 
 
+def own_folder() -> Path | None:
+    """The folder of one's own models that are offered, or None."""
+    return _folder
+
+
 def registry() -> dict[str, ModelRecord]:
     """All models by name: the embedded default first, those of one's own last."""
     return _read(_folder)[0]

@@ -142,6 +142,26 @@ class OcclusionSurvey:
         self._store = memory.begin(KnownScores(self.grid.size, finite(clean)), *self._key)
         self._store.add(self.grid.corners, finite(scores))
 
+    def logits_of(self, numbers: np.ndarray) -> Tensor:
+        """Logits of windows by their numbers (n,), row by row: float32 (n, classes)."""
+        return self._found().take(self.grid.corners[numbers])
+
+    def learn(self, numbers: np.ndarray, logits: Tensor, seconds: float = 0.0) -> None:
+        """Take over windows that were visited elsewhere for this survey.
+
+        Args:
+            numbers: of the windows (n,), row by row.
+            logits: float32 (n, classes).
+            seconds: what visiting them took.
+
+        Raises:
+            ModelError: the logits are not finite.
+        """
+        new = ~self.known[numbers]
+        self._found().add(self.grid.corners[numbers], finite(logits))
+        self.forward_passes += int(new.sum())
+        self.seconds += seconds
+
     def run(self) -> "OcclusionSurvey":
         """Visit all windows that are not known."""
         for _ in self.steps():
@@ -313,11 +333,13 @@ class OcclusionSurvey:
 
 
 def occlusion_steps(
-    survey: OcclusionSurvey, question: Question, batch_seconds: float | None = None
+    survey: OcclusionSurvey,
+    question: Question,
+    visits: Generator[tuple[int, int], None, None] | None = None,
 ) -> Generator[Step, None, None]:
     """Finish a survey, yielding the map of one question after each batch; at least once.
 
-    ``batch_seconds`` is what a batch may take, as in `OcclusionSurvey.steps`.
+    ``visits`` are how it is finished; by default `OcclusionSurvey.steps`.
     """
     passes, seconds = survey.forward_passes, survey.seconds
 
@@ -335,7 +357,7 @@ def occlusion_steps(
         )
 
     known, total = int(survey.known.sum()), survey.grid.count
-    with closing(survey.steps(batch_seconds)) as steps:
+    with closing(visits or survey.steps()) as steps:
         question.check(len(survey.clean))
         yield Step(known, total, snapshot)
         for known, total in steps:

@@ -131,10 +131,10 @@ def _begun(
             baseline=asking.baseline,
         )
         goal = int(coarse(survey.grid.shape).sum())
-        return occlusion_steps(survey, question, asking.batch_seconds), goal
+        return occlusion_steps(survey, question, survey.steps(asking.batch_seconds)), goal
     if isinstance(setting, SuperpixelSetting):
         parts = SuperpixelSurvey(module, inputs, asking.patches, asking.baseline)
-        return superpixel_steps(parts, question, asking.batch_seconds), None
+        return superpixel_steps(parts, question, parts.steps(asking.batch_seconds)), None
     return (
         gradient_steps(module, inputs, question, setting, asking.baseline, asking.batch_seconds),
         None,

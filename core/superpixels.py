@@ -7,6 +7,7 @@ occlusion survey one pass over the patches answers for every class.
 
 import time
 from collections.abc import Generator
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -55,9 +56,18 @@ class SuperpixelSurvey:
         self.scores = torch.full((int(patches.max()), len(self.clean)), torch.nan)
 
     @property
-    def known(self) -> int:
-        """How many patches' scores are there."""
-        return int((~self.scores[:, 0].isnan()).sum())
+    def known(self) -> np.ndarray:
+        """Which patches' scores are there, bool (patches,)."""
+        return (~self.scores[:, 0].isnan()).numpy()
+
+    def logits_of(self, numbers: np.ndarray) -> Tensor:
+        """Logits of patches by their numbers (n,), counted from 0: float32 (n, classes)."""
+        return self.scores[numbers]
+
+    def learn(self, numbers: np.ndarray, logits: Tensor, seconds: float = 0.0) -> None:
+        """Take over patches that were covered elsewhere; see `core.occlusion.OcclusionSurvey`."""
+        self.scores[torch.tensor(numbers)] = finite(logits)
+        self.seconds += seconds
 
     def steps(self, batch_seconds: float | None = None) -> Generator[tuple[int, int], None, None]:
         """Cover what was not covered yet, yielding (known, all patches) after each batch.
@@ -70,7 +80,7 @@ class SuperpixelSurvey:
         tops = np.minimum(boxes[:, 0], self.patches.shape[0] - height)
         lefts = np.minimum(boxes[:, 1], self.patches.shape[1] - width)
         batch = _BATCH if batch_seconds is None else 1
-        missing = np.flatnonzero(self.scores[:, 0].isnan()).tolist()
+        missing = np.flatnonzero(~self.known).tolist()
         done = 0
         while missing[done:]:
             started = time.perf_counter()
@@ -107,10 +117,15 @@ class SuperpixelSurvey:
 
 
 def superpixel_steps(
-    survey: SuperpixelSurvey, question: Question, batch_seconds: float | None = None
+    survey: SuperpixelSurvey,
+    question: Question,
+    visits: Generator[tuple[int, int], None, None] | None = None,
 ) -> Generator[Step, None, None]:
-    """Finish a survey, yielding the map of one question after each batch; at least once."""
-    known, seconds = survey.known, survey.seconds
+    """Finish a survey, yielding the map of one question after each batch; at least once.
+
+    ``visits`` are how it is finished; by default `SuperpixelSurvey.steps`.
+    """
+    known, seconds = int(survey.known.sum()), survey.seconds
     total, before = len(survey.scores), known
 
     def snapshot() -> Attribution:
@@ -125,5 +140,6 @@ def superpixel_steps(
 
     question.check(len(survey.clean))
     yield Step(known, total, snapshot)
-    for known, total in survey.steps(batch_seconds):
-        yield Step(known, total, snapshot)
+    with closing(visits or survey.steps()) as steps:
+        for known, total in steps:
+            yield Step(known, total, snapshot)

@@ -16,26 +16,32 @@ _POLL_SECONDS = 0.05
 
 
 class Line:
-    """A queue of computations: first come, first served, one at a time."""
+    """A queue of computations: first come, first served, a few at a time."""
 
-    def __init__(self) -> None:
-        """Begin with nobody waiting."""
+    def __init__(self, places: Callable[[], int] = lambda: 1) -> None:
+        """Begin with nobody waiting.
+
+        Args:
+            places: says how many are computed at a time now; 0 for none yet.
+        """
+        self._places = places
         self._tickets: list[object] = []
         self._lock = threading.Lock()
 
     @contextmanager
     def admitted(self, waiting: Callable[[int], None]) -> Iterator[None]:
-        """Wait until nobody is before, then hold the place until the block is left.
+        """Wait until there is a place, then hold the place until the block is left.
 
         Args:
-            waiting: called with the number of computations before this one, about twenty times a
-                second. May raise, which gives the place up.
+            waiting: called with the number of computations that must end before this one begins,
+                about twenty times a second; 0 while there are no places yet. May raise, which
+                gives the place up.
         """
         ticket = object()
         with self._lock:
             self._tickets.append(ticket)
         try:
-            while before := self._before(ticket):
+            while (before := self._before(ticket, places := self._places())) or not places:
                 waiting(before)
                 time.sleep(_POLL_SECONDS)
             yield
@@ -43,6 +49,6 @@ class Line:
             with self._lock:
                 self._tickets.remove(ticket)
 
-    def _before(self, ticket: object) -> int:
+    def _before(self, ticket: object, places: int) -> int:
         with self._lock:
-            return self._tickets.index(ticket)
+            return max(0, self._tickets.index(ticket) + 1 - places) if places else 0

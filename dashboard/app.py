@@ -51,7 +51,12 @@ def main() -> None:
     st.set_page_config("Where It Looked", view.ICON, layout="wide")
     login.require_login()
     not_usable = options.offer_models()
-    explainer = state.explainer()
+    try:
+        explainer = state.explainer()
+    except UserError as error:
+        _log.error("nothing can be computed: %s", error)
+        st.error(state.plain(str(error)))
+        return
     if talk.asked_for():
         talk.draw_talk(explainer)
         return

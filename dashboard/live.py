@@ -113,7 +113,7 @@ def run_jobs(jobs: Sequence[Job[Any]], request: Hashable, name: str) -> bool:
 
     def waiting(before: int) -> None:
         tick()
-        progress.progress(0.0, people(before))
+        progress.progress(0.0, people(before) if before else "Joining the cluster …")
 
     order, finished = sorted(jobs, key=_seconds), []
     for i, job in enumerate(order):

@@ -1,6 +1,7 @@
 """What all browser sessions share, and what each keeps for itself."""
 
 import logging
+import os
 import re
 from collections.abc import Collection
 from pathlib import PurePosixPath
@@ -8,19 +9,21 @@ from pathlib import PurePosixPath
 import streamlit as st
 
 from core.disk_cache import DiskCache, default_folder
-from core.errors import UserError
+from core.errors import ResourceError, UserError
 from core.explainer import Explainer
 from core.judging import Judge
 from core.picture import Picture, picture_from_bytes, picture_from_file
 from core.preprocessing import Box
 from core.samples import Sample, samples
 from core.turns import Line
+from core.workers import Workers
 from dashboard import folder_tables
 
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 UPLOAD = "upload"  # the picture's source is the session's own upload
 FOLDER = "folder"  # the picture's source is a table of results, for `dashboard.folder_tables`
 DEFAULT_SAMPLE = "swan"
+RAY_VARIABLE = "WHERE_RAY"  # the address of a cluster that does the heavy work, or "local"
 BATCH_SECONDS = 0.08  # a moved slider is heard between two batches
 
 _log = logging.getLogger(__name__)
@@ -32,7 +35,23 @@ def explainer() -> Explainer:
 
     What belongs to samples and talks is kept on disk too.
     """
-    return Explainer(batch_seconds=BATCH_SECONDS, disk=DiskCache(default_folder()))
+    disk = DiskCache(default_folder())
+    return Explainer(batch_seconds=BATCH_SECONDS, disk=disk, workers=_workers())
+
+
+def _workers() -> Workers | None:
+    """Where heavy work is done, if not here; Ray is imported only where it is asked for."""
+    address = os.environ.get(RAY_VARIABLE)
+    if not address:
+        return None
+    try:
+        from core.ray_workers import RayWorkers
+    except ImportError as error:
+        raise ResourceError(
+            f"{RAY_VARIABLE} is set, and Ray is not installed: pip install -r "
+            "requirements-cluster.txt, or start without it."
+        ) from error
+    return RayWorkers(address)
 
 
 @st.cache_resource(show_spinner=False)
@@ -44,7 +63,8 @@ def judge() -> Judge:
 @st.cache_resource(show_spinner=False)
 def line() -> Line:
     """The queue of heavy computations, one for all sessions."""
-    return Line()
+    workers = explainer().workers
+    return Line() if workers is None else Line(lambda: workers.places)
 
 
 @st.cache_resource(show_spinner=False)

@@ -82,3 +82,31 @@ def test_whoever_leaves_while_waiting_or_working_holds_up_nobody():
         raise GoneError
     with line.admitted(gone):  # nobody is before
         pass
+
+
+def test_as_many_as_there_are_places_and_the_next_one_waits():
+    line, release, inside, said = Line(lambda: 2), threading.Event(), [], []
+
+    def hold():
+        with line.admitted(said.append):
+            inside.append(1)
+            release.wait(10)
+
+    threads = [threading.Thread(target=hold) for _ in range(4)]
+    for i, thread in enumerate(threads):
+        thread.start()
+        wait_until(lambda i=i: len(line._tickets) == i + 1)
+    wait_until(lambda: {1, 2} <= set(said))
+    assert len(inside) == 2
+    release.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(inside) == 4
+    assert set(said) == {1, 2}
+
+
+def test_until_there_are_places_nobody_is_before():
+    places, said = iter([0, 0, 0, 1]), []
+    with Line(lambda: next(places)).admitted(said.append):
+        pass
+    assert said == [0, 0, 0]

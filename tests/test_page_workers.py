@@ -1,0 +1,64 @@
+"""The page with a cluster: its maps come from there, and without one it says so and stands."""
+
+import sys
+
+import psutil
+import pytest
+from test_app import QUICK, ROOT, open_page
+
+from dashboard import state
+from tests.browser import open_page as open_in_browser
+from tests.browser import serve
+
+APP = ROOT / "dashboard" / "app.py"
+ADDRESS = "?" + "&".join(f"{name}={value}" for name, value in QUICK.items())
+
+
+@pytest.fixture
+def fresh():
+    """An explainer of its own, which no other test meets."""
+    for shared in (state.explainer, state.judge, state.line):
+        shared.clear()
+    yield
+    for shared in (state.explainer, state.judge, state.line):
+        shared.clear()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_without_ray_the_page_says_what_to_install(monkeypatch):
+    monkeypatch.setenv(state.RAY_VARIABLE, "local")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "core.ray_workers", raising=False)
+    page = open_page()
+    assert not page.exception
+    (said,) = page.error
+    assert "Ray is not installed" in said.value
+    assert "requirements\\-cluster\\.txt" in said.value
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_cluster_that_is_not_there_is_said_in_every_panel_and_the_prediction_stands(monkeypatch):
+    pytest.importorskip("ray", reason="ray is not installed")
+    monkeypatch.setenv(state.RAY_VARIABLE, "127.0.0.1:1")
+    page = open_page()
+    assert not page.exception
+    text = "\n".join(element.proto.body for element in page.get("html"))
+    assert "The model says king penguin" in text
+    assert text.count("Ray cannot be reached at 127.0.0.1:1") == 3
+
+
+@pytest.mark.browser
+def test_maps_come_from_the_cluster_and_it_ends_with_the_page(browser):
+    pytest.importorskip("ray", reason="ray is not installed")
+    with serve(APP, env={state.RAY_VARIABLE: "local"}) as url:
+        server = next(
+            each for each in psutil.Process().children() if url[-5:] in " ".join(each.cmdline())
+        )
+        with open_in_browser(browser, url + ADDRESS) as page:
+            assert page.locator(".wil-evidence", has_text="Covering 48 × 48 pixels").is_visible()
+            assert not page.get_by_text("cannot be").count()
+        started = server.children(recursive=True)
+        actors = [each for each in started if "ray::_Actor" in " ".join(each.cmdline())]
+        assert max(each.cpu_times().user for each in actors) > 1
+    _, alive = psutil.wait_procs(started, 30)
+    assert not alive

@@ -1,0 +1,163 @@
+"""Maps that workers compute: those of this process, and what was visited is not visited again."""
+
+import copy
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_explainer import toy
+
+from core.errors import ModelError
+from core.explainer import Explainer
+from core.picture import picture_from_file
+from core.samples import samples
+from core.scores import Question
+from core.settings import (
+    GradCamSetting,
+    GradientSetting,
+    GradientShapSetting,
+    IntegratedGradientsSetting,
+    OcclusionSetting,
+    SmoothSetting,
+    SuperpixelSetting,
+)
+from core.workers import Visited, parts_of
+
+pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+
+QUESTION = Question(0, 2, "probability")
+OCCLUSION = OcclusionSetting(8, 4, "blur")
+SETTINGS = [
+    OCCLUSION,
+    SuperpixelSetting(segments=9),
+    IntegratedGradientsSetting(10, "black"),
+    IntegratedGradientsSetting(),
+    GradientSetting("saliency"),
+    SmoothSetting(),
+    GradientShapSetting(),
+    GradCamSetting(),
+]
+
+
+@pytest.fixture
+def swan():
+    return picture_from_file(samples()["swan"].path)
+
+
+class Bench:
+    """Workers on copies of a network, of which nothing is known; all that passes is pickled."""
+
+    places = 1
+
+    def __init__(self, classifier, lost_after=()):
+        """``lost_after``: how many parts come before a worker is lost, one after the other."""
+        self.classifier, self.tasks, self.sent = classifier, [], []
+        self.lost_after = list(lost_after)
+
+    def parts(self, task):
+        while True:
+            asked = pickle.loads(pickle.dumps(task()))
+            self.tasks.append(asked)
+            lost_after = self.lost_after.pop(0) if self.lost_after else None
+            fresh = replace(self.classifier, module=copy.deepcopy(self.classifier.module))
+            for i, part in enumerate(parts_of(asked, fresh)):
+                if i == lost_after:
+                    break
+                self.sent.append(part)
+                yield pickle.loads(pickle.dumps(part))
+            else:
+                return
+
+    @property
+    def visits(self):
+        """Numbers of the windows that were visited, in their order."""
+        found = [part.found.numbers for part in self.sent if isinstance(part, Visited)]
+        return np.concatenate(found).tolist()
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+def test_a_map_is_the_one_of_this_process(swan, setting):
+    classifier = toy()
+    bench = Bench(classifier)
+    away = Explainer(0.0, workers=bench)
+    steps = list(away.steps(classifier, swan, setting, QUESTION))
+    found = steps[-1].snapshot()
+    assert len(bench.tasks) == 1
+    assert "array" not in repr(bench.tasks)  # a picture is not written to a log
+    made = Explainer(0.0).attribution(toy(), swan, setting, QUESTION)
+    np.testing.assert_allclose(found.values, made.values, atol=1e-6)
+    assert found.question == made.question
+    assert (found.change, found.gap) == pytest.approx((made.change, made.gap), abs=1e-6)
+    assert (found.method, found.parameters) == (made.method, made.parameters)
+    assert found.provenance == made.provenance
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert steps[-1].done == steps[-1].total
+
+
+def test_a_known_map_is_asked_of_nobody(swan):
+    classifier = toy()
+    bench = Bench(classifier)
+    away = Explainer(0.0, workers=bench)
+    for _ in range(2):
+        away.attribution(classifier, swan, OCCLUSION, QUESTION)
+        away.attribution(classifier, swan, OCCLUSION, Question(1))  # one survey for every class
+    assert len(bench.tasks) == 1
+
+
+@pytest.mark.parametrize("setting", [OCCLUSION, SuperpixelSetting(segments=9)], ids=str)
+def test_what_came_back_before_it_was_stopped_is_not_visited_again(swan, setting):
+    classifier = toy()
+    bench = Bench(classifier)
+    away = Explainer(0.0, workers=bench)
+    steps = away.steps(classifier, swan, setting, QUESTION)
+    stopped = [next(steps) for _ in range(3)][-1]
+    steps.close()
+    assert 0 < stopped.done < stopped.total
+    assert away.forecast(classifier, swan, setting, QUESTION).known == stopped.done
+    away.attribution(classifier, swan, setting, QUESTION)
+    assert len(bench.tasks[1].known.numbers) == stopped.done
+    assert sorted(bench.visits) == list(range(stopped.total))
+
+
+@pytest.mark.parametrize("setting", [OCCLUSION, SuperpixelSetting(segments=9)], ids=str)
+def test_after_a_lost_worker_it_goes_on_from_what_came_back(swan, setting):
+    classifier = toy()
+    bench = Bench(classifier, lost_after=(2, 1))
+    found = Explainer(0.0, workers=bench).attribution(classifier, swan, setting, QUESTION)
+    made = Explainer(0.0).attribution(toy(), swan, setting, QUESTION)
+    np.testing.assert_allclose(found.values, made.values, atol=1e-6)
+    known = [len(task.known.numbers) for task in bench.tasks]
+    assert len(known) == 3
+    assert known == sorted(set(known))
+    assert len(bench.visits) == len(set(bench.visits))
+
+
+def test_another_stride_uses_what_is_known_here(swan):
+    classifier = toy()
+    bench = Bench(classifier)
+    away = Explainer(0.0, workers=bench)
+    away.attribution(classifier, swan, OCCLUSION, QUESTION)
+    before = len(bench.visits)
+    away.attribution(classifier, swan, replace(OCCLUSION, stride=2), QUESTION)
+    survey = away.survey(classifier, swan, replace(OCCLUSION, stride=2))
+    assert len(bench.tasks[1].known.numbers) == before
+    assert len(bench.visits) - before == survey.grid.count - before
+
+
+def test_a_worker_with_other_weights_is_refused(swan):
+    classifier = toy()
+    bench = Bench(replace(classifier, weights_sha256="f" * 64))
+    away = Explainer(0.0, workers=bench)
+    with pytest.raises(ModelError, match="other weights of toy residual 0 than this page"):
+        away.attribution(classifier, swan, OCCLUSION, QUESTION)
+
+
+def test_scores_that_are_not_finite_are_told_as_here(swan):
+    classifier = toy()
+    broken = copy.deepcopy(classifier.module)
+    for parameter in broken.parameters():
+        parameter.data.fill_(float("nan"))
+    away = Explainer(0.0, workers=Bench(replace(classifier, module=broken)))
+    with pytest.raises(ModelError, match="not finite"):
+        away.attribution(classifier, swan, OCCLUSION, QUESTION)
