@@ -2,7 +2,7 @@
 
 The graph computes what the network computes in eval mode. No operation writes into its input;
 convolution, pooling and constant padding are modules however they were called; and a batch norm
-that follows a convolution is part of it.
+that follows a convolution is part of it, as are zeros padded before it.
 """
 
 import copy
@@ -84,6 +84,7 @@ def folded_graph(twin: nn.Module) -> fx.GraphModule:
     _use_modules(traced)
     _keep_channels(traced)
     _fold_batch_norms(traced)
+    _fold_padding(traced)
     traced.graph.eliminate_dead_code()
     return traced
 
@@ -207,6 +208,26 @@ def _fold_batch_norms(traced: fx.GraphModule) -> None:
             traced.add_submodule(f"_folded_{node.name}", folded)
             node.target = f"_folded_{node.name}"
             follower.replace_all_uses_with(node)
+
+
+def _fold_padding(traced: fx.GraphModule) -> None:
+    """Let a convolution pad by itself where zeros are padded for it alone, as many on each side."""
+    for node in list(traced.graph.nodes):
+        follower = next(iter(node.users)) if len(node.users) == 1 else None
+        if follower is None or node.op != "call_module" or follower.op != "call_module":
+            continue
+        padding = traced.get_submodule(str(node.target))
+        convolution = traced.get_submodule(str(follower.target))
+        if not isinstance(padding, nn.ConstantPad2d) or type(convolution) is not nn.Conv2d:
+            continue
+        left, right, top, bottom = padding.padding
+        even = padding.value == 0 and left == right >= 0 and top == bottom >= 0
+        if even and convolution.padding in ("valid", (0, 0), 0):
+            padded = copy.copy(convolution)  # with the same weights
+            padded.padding, padded.padding_mode = (top, left), "zeros"
+            traced.add_submodule(f"_padded_{follower.name}", padded)
+            follower.target = f"_padded_{follower.name}"
+            node.replace_all_uses_with(node.args[0])
 
 
 def copied(traced: fx.GraphModule) -> tuple[fx.GraphModule, dict[fx.Node, fx.Node]]:

@@ -414,6 +414,32 @@ def test_multiply_adds_by_hand() -> None:
     assert kept.multiply_adds(1, 1, [0], [19]) == 4 * 27 * 4 + 9 * 36 * 2 + 10
 
 
+@pytest.mark.parametrize(
+    ("pad", "convolution", "left"),
+    [
+        (nn.ZeroPad2d((2, 2, 1, 1)), nn.Conv2d(3, 4, 3, stride=2), 0),
+        (nn.ZeroPad2d(1), nn.Conv2d(3, 4, 3, padding="valid", padding_mode="reflect"), 0),
+        (nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 4, 3), 1),  # not as much on each side
+        (nn.ConstantPad2d(1, 0.5), nn.Conv2d(3, 4, 3), 1),
+        (nn.ZeroPad2d(-1), nn.Conv2d(3, 4, 3), 1),
+        (nn.ZeroPad2d(1), nn.Conv2d(3, 4, 3, padding=1), 1),
+    ],
+)
+def test_a_convolution_pads_by_itself_where_that_is_the_same(
+    pad: nn.Module, convolution: nn.Module, left: int
+) -> None:
+    head = (nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    module = randomised(nn.Sequential(pad, convolution, *head))
+    traced = folded_graph(inference_copy(module))
+    kinds = [
+        type(traced.get_submodule(str(n.target)))
+        for n in traced.graph.nodes
+        if n.op == "call_module"
+    ]
+    assert sum(issubclass(kind, nn.ConstantPad2d) for kind in kinds) == left
+    check(module, picture(3, 14, 15), 4, 3, [0, 5, 10], [0, 6, 12])
+
+
 class Interrupted(nn.Module):
     """While it is traced, another thread works."""
 
