@@ -1,11 +1,12 @@
 """Predictions and maps of many pictures: the work, without where it runs or is written.
 
-Pictures are read and decoded by threads, at most `_AHEAD` batches before they are needed; Pillow
-lets other threads run meanwhile.
+On a CPU all threads decode a few pictures, then all predict: side by side they would take the
+cores from one another, and torch's threads, which wait for the slowest of them, would lose more by
+it than the change costs. Another device predicts while the next pictures are decoded, and files are
+read meanwhile in either case.
 """
 
 import contextlib
-import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -19,14 +20,15 @@ from PIL import Image
 from torch import Tensor
 
 from core import methods
+from core.allocation import keep_freed_memory
 from core.attribution import Attribution, versions
 from core.checks import finite
 from core.errors import ImageError, ModelError, ResourceError, SettingError
 from core.explainer import Explainer
 from core.folder import Entry, read_entry
 from core.free_memory import memory_for
-from core.images import open_image
-from core.job import Job, MadeMaps, MadeRow
+from core.images import digest, open_image
+from core.job import PART, Job, MadeMaps, MadeRow
 from core.memory import memory
 from core.models import Classifier
 from core.picture import Picture
@@ -35,10 +37,20 @@ from core.results import MAPS, Row, map_file
 from core.scores import Question
 from core.settings import method_name
 
-_AHEAD = 2
+_READERS = 8  # they wait for a disk or a network most of the time
 _TOP = 5
 
 Known = Callable[[str, dict[str, Any]], bool]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A file's bytes, or why they cannot be had."""
+
+    entry: Entry
+    seconds: float
+    data: bytes
+    error: str | None
 
 
 @dataclass(frozen=True)
@@ -64,9 +76,11 @@ class Worker:
             SettingError: a method is not to be had for the model.
         """
         torch.set_num_threads(job.threads)
+        keep_freed_memory()
         self.job = job
         self.classifier = classifier or Explainer().classifier(job.model, job.device)
         self._network = memory.prepared(self.classifier.module).network
+        self._shares_cores = self.classifier.device.type == "cpu"
         side = self.classifier.record.preprocessing.crop
         blank = torch.zeros(1, 3, side, side, device=self.classifier.device)
         for name, setting in job.methods:
@@ -106,32 +120,56 @@ class Worker:
                     batch = list(islice(seen, min(self.job.batch, left)))
 
     def _seen(self, entries: Iterator[Entry]) -> Generator[_Seen, None, None]:
-        """Read and decode ahead, in order."""
-        waiting: deque[Future[_Seen]] = deque()
-        with ThreadPoolExecutor(self.job.threads, "decode") as pool:
+        """Read and decode a part's worth at a time, in order."""
+        with (
+            ThreadPoolExecutor(_READERS, "read") as readers,
+            ThreadPoolExecutor(self.job.threads, "decode") as decoders,
+        ):
+
+            def decoded(reading: list[Future[_Read]]) -> list[Future[_Seen]]:
+                return [decoders.submit(self._decode, read) for read in reading]
+
+            def read() -> list[Future[_Read]]:
+                return [readers.submit(self._read, entry) for entry in islice(entries, PART)]
+
+            reading = read()
+            decoding = decoded(reading)
             try:
-                for entry in entries:
-                    waiting.append(pool.submit(self._read, entry))
-                    if len(waiting) > _AHEAD * self.job.batch:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
+                while decoding:
+                    seen = [future.result() for future in decoding]
+                    reading = read()
+                    decoding = [] if self._shares_cores else decoded(reading)
+                    yield from seen
+                    decoding = decoding or decoded(reading)
             finally:
+                waiting: list[Future[Any]] = [*reading, *decoding]
                 for future in waiting:
                     future.cancel()
 
-    def _read(self, entry: Entry) -> _Seen:
+    def _read(self, entry: Entry) -> _Read:
         started = time.perf_counter()
-        sha256 = None
+        data, error = b"", None
         try:
             data = read_entry(self.job.address, entry)
-            sha256 = hashlib.sha256(data).hexdigest()
+        except ImageError as why:
+            error = str(why)
+        return _Read(entry, time.perf_counter() - started, data, error)
+
+    def _decode(self, reading: Future[_Read]) -> _Seen:
+        read = reading.result()
+        if read.error is not None:
+            return _Seen(read.entry, read.seconds, error=read.error)
+        started = time.perf_counter()
+        sha256 = digest(read.data)
+        image = inputs = error = None
+        try:
             preprocessing = self.classifier.record.preprocessing
-            image = preprocessing.picture(open_image(data))
+            image = preprocessing.picture(open_image(read.data))
             inputs = preprocessing.tensor(image, _all_of(image))
-        except ImageError as error:
-            return _Seen(entry, time.perf_counter() - started, sha256, error=str(error))
-        return _Seen(entry, time.perf_counter() - started, sha256, image, inputs)
+        except ImageError as why:
+            error = str(why)
+        seconds = read.seconds + time.perf_counter() - started
+        return _Seen(read.entry, seconds, sha256, image, inputs, error)
 
     def _rows(self, batch: list[_Seen]) -> Iterator[tuple[_Seen, Row]]:
         """The predictions of a batch, as rows without maps."""

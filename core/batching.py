@@ -53,8 +53,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         ("batch", "pictures in a forward pass (what suits the device)"),
         (
             "threads",
-            "of torch, and as many that read pictures (all cores; half of them for predictions "
-            "alone; 1 for each worker on Ray)",
+            "that decode pictures, then predict (as many as torch takes; 1 for each worker on Ray)",
         ),
     ):
         command.add_argument(f"--{option}", type=_positive, metavar="N", help=words)
@@ -92,6 +91,7 @@ def batch(arguments: argparse.Namespace) -> int:
             results.clear()
         begun = results.manifest()
         asked = {} if begun is None else begun["settings"]
+        usual_threads = torch.get_num_threads() if arguments.ray is None else 1
         job = Job(
             address=folder.address,
             model=arguments.model,
@@ -101,7 +101,7 @@ def batch(arguments: argparse.Namespace) -> int:
             target=arguments.target,
             score=arguments.score,
             batch=arguments.batch or asked.get("batch") or BATCH[device.type],
-            threads=arguments.threads or asked.get("threads") or _threads(arguments),
+            threads=arguments.threads or asked.get("threads") or usual_threads,
         )
         return Run(job, folder, results, arguments).finish()
 
@@ -127,10 +127,3 @@ def _labels(folder: Folder) -> str:
         more = ", ..." if len(folder.without_class) > 5 else ""
         text += f"; these folders name no class of the model: {shown}{more}"
     return f"{text}."
-
-
-def _threads(arguments: argparse.Namespace) -> int:
-    """Decoding wants cores of its own where a prediction is all there is to a picture."""
-    if arguments.ray is not None:
-        return 1
-    return torch.get_num_threads() if arguments.methods else max(1, torch.get_num_threads() // 2)

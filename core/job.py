@@ -45,7 +45,7 @@ class Job:
             the label, and where that is the same or there is none, less the second.
         score: the scale of what is explained.
         batch: pictures in a forward pass.
-        threads: of torch, and as many that read pictures.
+        threads: of torch, and as many that decode pictures.
     """
 
     address: str

@@ -61,7 +61,10 @@ class Preprocessing:
         """RGB pixels (H, W, 3) in 0..1 -> float32 (1, 3, H, W) in the model's normalised space."""
         mean, std = (np.array(values, dtype=np.float32) for values in (self.mean, self.std))
         normalised = (pixels.astype(np.float32) - mean) / std
-        return torch.from_numpy(normalised).permute(2, 0, 1)[None].contiguous()
+        # By NumPy: for a copy torch would start a team of threads for each thread that calls this,
+        # and once there are more of them than cores, OpenMP lets all teams wait asleep: batches
+        # of a few pictures then take half as long again.
+        return torch.from_numpy(np.ascontiguousarray(normalised.transpose(2, 0, 1)[None]))
 
     def image(self, tensor: Tensor) -> Image.Image:
         """What a model's input (1, 3, H, W) looks like: the normalisation undone, RGB."""
