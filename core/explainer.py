@@ -50,7 +50,7 @@ class Explainer(Predictor):
             batch_seconds: what a batch of work may take, within which it cannot be stopped; None
                 for what is fastest on the whole.
             disk: where finished results survive this process, those of uploads excepted.
-            workers: compute maps in place of this process; predictions are made here.
+            workers: compute and judge maps in place of this process; predictions are made here.
         """
         super().__init__(disk)
         self.batch_seconds = batch_seconds

@@ -14,6 +14,9 @@ from core.randomisation import Randomisation
 from core.sensitivity import Sensitivity
 from core.settings import Setting
 
+MEASURES = ("curves", "infidelity", "sensitivity", "randomisation")
+"""In the order in which they are taken."""
+
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
@@ -40,8 +43,7 @@ class Judgement:
     @property
     def complete(self) -> bool:
         """Whether every measure is there."""
-        measures = (self.curves, self.infidelity, self.randomisation, self.sensitivity)
-        return all(each is not None for each in measures)
+        return all(getattr(self, name) is not None for name in MEASURES)
 
 
 class JudgementStep(NamedTuple):

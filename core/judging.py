@@ -4,39 +4,28 @@ What does not depend on the map (the controls of the curves, the squares that ar
 by all maps of a picture, so the second map is judged sooner than the first.
 """
 
-import copy
 import hashlib
 import time
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Generator, Hashable
 from contextlib import closing
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from core.cache import BoundedCache
 from core.explainer import Explainer
-from core.faithfulness import (
-    Curves,
-    FaithfulnessSetting,
-    control_steps,
-    curve_passes,
-    curve_steps,
-    faithfulness,
-    order_of,
-)
+from core.faithfulness import Curves, FaithfulnessSetting, curve_passes
 from core.forecast import Forecast
 from core.free_memory import memory_for
 from core.identity import identity
-from core.infidelity import SQUARES, Squares, infidelity, square_steps
-from core.judgement import Case, Judgement, JudgementStep
+from core.infidelity import SQUARES, Squares
+from core.judgement import MEASURES, Case, Judgement, JudgementStep
+from core.measuring import Parts, Subject, measure
 from core.pace import Pace
-from core.quick import Asking, quick_map, quick_passes
-from core.randomisation import randomisation_steps, stages_of
-from core.scores import Question
-from core.sensitivity import SAMPLES, sensitivity_steps
+from core.quick import Asking, quick_passes
+from core.randomisation import stages_of
+from core.sensitivity import SAMPLES
 from core.settings import baseline_of
-
-Value = TypeVar("Value")
-Parts = Generator[int, None, None]
+from core.workers import measured_elsewhere
 
 
 class Judge:
@@ -105,49 +94,42 @@ class Judge:
 
     def _measure(self, case: Case, how: FaithfulnessSetting, found: dict[str, Any]) -> Parts:
         """Take every measure that is missing and put it into ``found``, yielding passes."""
-        module, pause = case.classifier.module, self._explainer.batch_seconds
-        inputs = self._explainer.inputs(case.classifier, case.picture)
-        values, question = case.attribution.values, case.attribution.question
-        baseline = self._baseline(case, baseline_of(case.setting))
-        if "curves" not in found:
-            found["curves"] = yield from self._curves(case, how)
-        if "infidelity" not in found:
-            squares = yield from _kept(
-                self._squares,
-                _squares_key(case, how),
-                lambda: square_steps(module, inputs, question, baseline, how.seed, pause),
-            )
-            found["infidelity"] = infidelity(values, squares)
-        if "randomisation" in found:
-            return
-        preprocessing = case.classifier.record.preprocessing
-        seen = preprocessing.picture(case.picture.image, case.picture.region)
-        asking = Asking(question, case.setting, baseline, seen, pause)
-        same = copy.deepcopy(module)  # of the module itself all windows may be known
-        reference = yield from quick_map(same, inputs, asking)
-        if "sensitivity" not in found:
-            steps = sensitivity_steps(same, inputs, asking, reference, how.seed)
-            found["sensitivity"] = yield from steps
-        del same  # with what was prepared for it, before the next copies
-        found["randomisation"] = yield from randomisation_steps(
-            module, inputs, asking, reference, how.seed
+        shared = (
+            ("controls", self._controls, _controls_key(case, how)),
+            ("squares", self._squares, _squares_key(case, how)),
         )
+        known = {name: found[name] for name in MEASURES if name in found}
+        for name, cache, key in shared:
+            if (value := cache.get(key)) is not None:
+                known[name] = value
 
-    def _curves(self, case: Case, how: FaithfulnessSetting) -> Generator[int, None, Any]:
-        asked = (
-            case.classifier.module,
-            self._explainer.inputs(case.classifier, case.picture),
-            Question(case.attribution.target, kind="probability"),
-        )
-        ways = (how, self._baseline(case, how.baseline), self._explainer.batch_seconds)
-        own = yield from curve_steps(*asked, [order_of(case.attribution.values, how)], *ways)
-        controls = yield from _kept(
-            self._controls, _controls_key(case, how), lambda: control_steps(*asked, *ways)
-        )
-        return faithfulness(own, controls)
+        def remember() -> None:
+            found.update({name: known[name] for name in MEASURES if name in known})
+            for name, cache, key in shared:
+                if name in known and cache.get(key) is None:
+                    cache.put(key, known[name])
 
-    def _baseline(self, case: Case, name: str) -> Any:
-        return self._explainer.baseline(case.classifier, case.picture, name)
+        with closing(self._measured(case, how, known)) as parts:
+            for passes in parts:
+                remember()
+                yield passes
+        remember()
+
+    def _measured(self, case: Case, how: FaithfulnessSetting, known: dict[str, Any]) -> Parts:
+        """Take the measures, here or elsewhere."""
+        explainer, classifier, picture = self._explainer, case.classifier, case.picture
+        question, values = case.attribution.question, case.attribution.values
+        baseline, reveal = (
+            explainer.baseline(classifier, picture, name)
+            for name in (baseline_of(case.setting), how.baseline)
+        )
+        inputs = explainer.inputs(classifier, picture)
+        seen = classifier.record.preprocessing.picture(picture.image, picture.region)
+        asking = Asking(question, case.setting, baseline, seen, explainer.batch_seconds)
+        subject = Subject(classifier.module, inputs, asking, values, how, reveal)
+        if explainer.workers is None:
+            return measure(subject, known)
+        return measured_elsewhere(explainer.workers, classifier, subject, known)
 
     def _passes(self, case: Case, how: FaithfulnessSetting) -> int:
         """About how many passes are still to be made."""
@@ -163,18 +145,6 @@ class Judge:
         if "sensitivity" not in found:
             maps += SAMPLES
         return passes + maps * quick_passes(case.setting, case.size[0])
-
-
-def _kept(
-    cache: BoundedCache[Value],
-    key: Hashable,
-    make: Callable[[], Generator[int, None, Value]],
-) -> Generator[int, None, Value]:
-    """A value from a cache, or made and put there."""
-    found = cache.get(key)
-    if found is None:
-        found = cache.put(key, (yield from make()))
-    return found
 
 
 def _key(case: Case, how: FaithfulnessSetting) -> Hashable:

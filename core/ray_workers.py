@@ -1,8 +1,8 @@
-"""Maps computed on Ray: the page's heavy work, on this machine or many.
+"""Maps and judgements made on Ray: the page's heavy work, on this machine or many.
 
 Each worker is an actor that keeps the models it has loaded. It is asked for one part after the
 other, so that work that nobody wants any more ends with the part that is being done. A lost worker
-is started again by Ray, and its map goes on there from what has come back.
+is started again by Ray, and its work goes on there from what has come back.
 """
 
 import logging
@@ -23,6 +23,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from core import models
 from core.cache import BoundedCache
 from core.errors import ResourceError, UserError
+from core.free_memory import memory_for
 from core.models import Classifier
 from core.ray_cluster import connect, first_line
 from core.workers import Part, Task, parts_of
@@ -48,14 +49,16 @@ class _Actor:
         """Answer once this process is there."""
 
     def begin(self, number: int, task: Task) -> None:
-        classifier = self._classifiers.get_or_make(
-            (task.model, task.device), lambda: models.load(task.model, task.device)
-        )
+        with memory_for("This model"):
+            classifier = self._classifiers.get_or_make(
+                (task.model, task.device), lambda: models.load(task.model, task.device)
+            )
         self._doing[number] = parts_of(task, classifier)
 
     def advance(self, number: int) -> Part | None:
         """The next part; None after the last one."""
-        return next(self._doing[number], None)
+        with memory_for("This map"):
+            return next(self._doing[number], None)
 
     def leave(self, number: int) -> None:
         doing = self._doing.pop(number, None)

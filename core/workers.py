@@ -1,26 +1,31 @@
-"""Maps that other processes or machines compute: what they are sent, and what comes back.
+"""What other processes or machines compute: what they are sent, and what comes back.
 
 Tensors and settings go out, for a network that a worker loads by its name. A part of the work comes
 back at a time: of a survey the logits of the windows that were visited since, which the survey here
-takes over as if it had visited them itself, and of other methods the map as far as it is known.
+takes over as if it had visited them itself; of other methods the map as far as it is known; and of
+a judgement the measures that were taken since.
 """
 
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from core.attribution import Attribution, Step
 from core.errors import ModelError
+from core.faithfulness import FaithfulnessSetting
 from core.gradients import gradient_steps
+from core.measuring import Parts, Subject, measure
 from core.models import Classifier
 from core.occlusion import OcclusionSurvey
 from core.packing import pack, unpack
+from core.quick import Asking
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting, SuperpixelSetting
 from core.superpixels import SuperpixelSurvey
@@ -35,8 +40,19 @@ class Known:
 
 
 @dataclass(frozen=True, eq=False)
+class Judged:
+    """A map that is to be judged: what `core.measuring.Subject` and ``measure`` take, as arrays."""
+
+    values: np.ndarray
+    how: FaithfulnessSetting
+    reveal: np.ndarray
+    seen: np.ndarray
+    found: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
 class Task:
-    """A map to be computed, as plain arrays and settings.
+    """A map to be computed or judged, as plain arrays and settings.
 
     Attributes:
         model, device, weights_sha256: which network; a worker's weights must be the same.
@@ -45,6 +61,7 @@ class Task:
         batch_seconds: what a part may take; None for what is fastest on the whole.
         patches: int (H, W), of superpixels; else None.
         known: what need not be visited any more; None where the method has no survey.
+        judged: the map to be judged; None where it is to be computed.
     """
 
     model: str
@@ -57,6 +74,7 @@ class Task:
     batch_seconds: float | None = None
     patches: np.ndarray | None = field(default=None, repr=False)
     known: Known | None = field(default=None, repr=False)
+    judged: Judged | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +94,15 @@ class Drawn:
     map: dict[str, np.ndarray]
 
 
-Part = Visited | Drawn
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Passes made since the last part, and what was found meanwhile, by name."""
+
+    passes: int
+    found: dict[str, Any]
+
+
+Part = Visited | Drawn | Measured
 
 
 class Survey(Protocol):
@@ -165,6 +191,26 @@ def steps_elsewhere(workers: Workers, task: Task) -> Generator[Step, None, None]
                 yield Step(part.done, part.total, partial(unpack, Attribution, part.map))
 
 
+def measured_elsewhere(
+    workers: Workers, classifier: Classifier, subject: Subject, found: dict[str, Any]
+) -> Parts:
+    """Do what `core.measuring.measure` does, by workers."""
+    asking, seen = subject.asking, np.asarray(subject.asking.seen)
+    asked = (asking.setting, asking.question, asking.batch_seconds)
+    task = task_of(classifier, subject.inputs, asking.baseline, *asked)
+
+    def missing() -> Task:
+        reveal = subject.reveal.cpu().numpy()
+        judged = Judged(subject.values, subject.how, reveal, seen, dict(found))
+        return replace(task, judged=judged)
+
+    with closing(workers.parts(missing)) as parts:
+        for part in parts:
+            if isinstance(part, Measured):
+                found.update(part.found)
+                yield part.passes
+
+
 def parts_of(task: Task, classifier: Classifier) -> Generator[Part, None, None]:
     """The work itself, as a worker does it.
 
@@ -177,9 +223,12 @@ def parts_of(task: Task, classifier: Classifier) -> Generator[Part, None, None]:
             f"A worker has other weights of {task.model} than this page: use the same files on "
             "all machines."
         )
-    device = classifier.device
-    inputs, baseline = (torch.tensor(each).to(device) for each in (task.inputs, task.baseline))
-    if isinstance(task.setting, OcclusionSetting):
+    inputs, baseline = (_there(classifier, each) for each in (task.inputs, task.baseline))
+    if task.judged is not None:
+        asked = (task.question, task.setting, baseline)
+        asking = Asking(*asked, Image.fromarray(task.judged.seen), task.batch_seconds)
+        yield from _measured(classifier, inputs, asking, task.judged)
+    elif isinstance(task.setting, OcclusionSetting):
         survey: Survey = OcclusionSurvey(
             classifier.module,
             inputs,
@@ -193,8 +242,8 @@ def parts_of(task: Task, classifier: Classifier) -> Generator[Part, None, None]:
         survey = SuperpixelSurvey(classifier.module, inputs, np.array(task.patches), baseline)
         yield from _visited(survey, task)
     else:
-        asked = (task.question, task.setting, baseline, task.batch_seconds)
-        for step in gradient_steps(classifier.module, inputs, *asked):
+        ways = (task.question, task.setting, baseline, task.batch_seconds)
+        for step in gradient_steps(classifier.module, inputs, *ways):
             yield Drawn(step.done, step.total, pack(step.snapshot()))
 
 
@@ -218,3 +267,25 @@ def _visited(survey: Survey, task: Task) -> Generator[Visited, None, None]:
     with closing(survey.steps(task.batch_seconds)) as steps:
         for _ in steps:
             yield new()
+
+
+def _measured(
+    classifier: Classifier, inputs: Tensor, asking: Asking, judged: Judged
+) -> Generator[Measured, None, None]:
+    """What judging a map finds, without what the one who asks knows already."""
+    reveal = _there(classifier, judged.reveal)
+    subject = Subject(classifier.module, inputs, asking, judged.values, judged.how, reveal)
+    found, sent = dict(judged.found), set(judged.found)
+
+    def new() -> dict[str, Any]:
+        names = found.keys() - sent
+        sent.update(names)
+        return {name: found[name] for name in names}
+
+    for passes in measure(subject, found):
+        yield Measured(passes, new())
+    yield Measured(0, new())
+
+
+def _there(classifier: Classifier, array: np.ndarray) -> Tensor:
+    return torch.tensor(array).to(classifier.device)

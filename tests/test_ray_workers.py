@@ -6,9 +6,12 @@ import time
 import numpy as np
 import psutil
 import pytest
+from test_judging import case_of, finished
 
 from core.errors import ResourceError
 from core.explainer import Explainer
+from core.faithfulness import FaithfulnessSetting
+from core.judging import Judge
 from core.memory import memory
 from core.models import DEFAULT_MODEL
 from core.picture import picture_from_file
@@ -66,6 +69,19 @@ def map_of(explainer, swan, setting):
 def test_a_map_is_the_one_of_this_process(workers, swan, setting):
     found = map_of(Explainer(0.0, workers=workers), swan, setting)
     np.testing.assert_allclose(found, map_of(Explainer(0.0), swan, setting), atol=1e-5)
+
+
+def test_a_judgement_is_the_one_of_this_process(workers, swan):
+    here = Explainer(0.0)
+    classifier, setting = here.classifier(DEFAULT_MODEL), GradientSetting("saliency")
+    case = case_of(here, classifier, swan, setting)
+    how = FaithfulnessSetting(block=56, points=3, repeats=2)
+    found = finished(Judge(Explainer(0.0, workers=workers)), case, how)
+    made = finished(Judge(here), case, how)
+    for mine, theirs in zip(found.curves, made.curves, strict=True):
+        np.testing.assert_allclose(mine.curve.scores, theirs.curve.scores, atol=1e-5)
+    assert found.infidelity.explained == pytest.approx(made.infidelity.explained, abs=1e-3)
+    assert found.randomisation.spearman == pytest.approx(made.randomisation.spearman, abs=1e-2)
 
 
 def test_a_worker_that_is_killed_changes_nothing_but_time(workers, swan):

@@ -1,4 +1,4 @@
-"""Maps that workers compute: those of this process, and what was visited is not visited again."""
+"""What workers compute is what this process would, and nothing is done again."""
 
 import copy
 import pickle
@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_explainer import toy
+from test_explainer import staged, toy
+from test_judging import HOW, PARTS, SALIENCY, case_of, finished, present, same
 
 from core.errors import ModelError
 from core.explainer import Explainer
+from core.judging import Judge
 from core.picture import picture_from_file
 from core.samples import samples
 from core.scores import Question
@@ -60,7 +62,8 @@ class Bench:
             asked = pickle.loads(pickle.dumps(task()))
             self.tasks.append(asked)
             lost_after = self.lost_after.pop(0) if self.lost_after else None
-            fresh = replace(self.classifier, module=copy.deepcopy(self.classifier.module))
+            module = copy.deepcopy(self.classifier.module)
+            fresh = replace(self.classifier, module=module)
             for i, part in enumerate(parts_of(asked, fresh)):
                 if i == lost_after:
                     break
@@ -161,3 +164,43 @@ def test_scores_that_are_not_finite_are_told_as_here(swan):
     away = Explainer(0.0, workers=Bench(replace(classifier, module=broken)))
     with pytest.raises(ModelError, match="not finite"):
         away.attribution(classifier, swan, OCCLUSION, QUESTION)
+
+
+@pytest.mark.parametrize("setting", [*SETTINGS[:3], SALIENCY], ids=str)
+def test_a_judgement_is_the_one_of_this_process(swan, setting):
+    bench = Bench(staged())
+    away = Explainer(0.0, workers=bench)
+    case = case_of(Explainer(), staged(), swan, setting)
+    steps = list(Judge(away).steps(case, HOW))
+    assert len(bench.tasks) == 1
+    same(steps[-1].snapshot(), finished(Judge(Explainer(0.0)), case))
+    done = [step.done for step in steps]
+    assert done == sorted(done)
+    assert done[-1] == steps[-1].total
+    seen = [present(step.snapshot()) for step in steps]
+    assert list(dict.fromkeys(map(tuple, seen))) == [PARTS[:end] for end in range(5)]
+
+
+def test_a_judgement_goes_on_after_a_lost_worker_and_shares_with_the_next_map(swan):
+    classifier = staged()
+    case = case_of(Explainer(), classifier, swan)
+    alone = Bench(classifier)
+    list(Judge(Explainer(0.0, workers=alone)).steps(case, HOW))
+    curves = next(i for i, part in enumerate(alone.sent) if "curves" in part.found)
+    bench = Bench(classifier, lost_after=(curves + 1,))
+    judge = Judge(Explainer(0.0, workers=bench))
+    found = finished(judge, case)
+    same(found, finished(Judge(Explainer()), case))
+    first, again = (task.judged.found for task in bench.tasks)
+    assert first == {}
+    assert again.keys() == {"controls", "curves"}
+    second = case_of(Explainer(), classifier, swan, GradientSetting("input_x_gradient"))
+    same(finished(judge, second), finished(Judge(Explainer()), second))
+    assert bench.tasks[-1].judged.found.keys() == {"controls", "squares"}
+
+
+def test_a_judgement_of_other_weights_is_refused(swan):
+    case = case_of(Explainer(), staged(), swan)
+    bench = Bench(replace(staged(), weights_sha256="f" * 64))
+    with pytest.raises(ModelError, match=r"other weights of .* than this page"):
+        finished(Judge(Explainer(0.0, workers=bench)), case)
