@@ -79,9 +79,14 @@ def folder(tmp_path_factory):
 
 def run(place, folder, out, more, *options):
     """The command in a process of its own."""
-    command = (sys.executable, "-m", "core", "batch", str(folder), "--out", str(out))
+    command = ("-m", "core", "batch", str(folder), "--out", str(out))
+    return python(place, more, *command, *GIVEN, *options)
+
+
+def python(place, more, *arguments):
+    """Python in a process of its own, which knows nothing of other clusters."""
     return subprocess.run(
-        (*command, *GIVEN, *options),
+        (sys.executable, *arguments),
         cwd=ROOT,
         env=environment(place, more),
         capture_output=True,
@@ -106,3 +111,31 @@ def test_without_the_token_one_sentence_says_so(place, address, folder, tmp_path
     assert b"token" in refused.stderr
     assert b"ray get-auth-token" in refused.stderr
     assert b"Traceback" not in refused.stderr
+
+
+MAP = """
+import numpy, sys
+from core.explainer import Explainer
+from core.memory import memory
+from core.models import DEFAULT_MODEL
+from core.picture import picture_from_file
+from core.ray_workers import RayWorkers
+from core.samples import samples
+from core.scores import Question
+from core.settings import OcclusionSetting
+
+workers = RayWorkers(sys.argv[1])
+swan, asked = picture_from_file(samples()["swan"].path), (OcclusionSetting(60, 50), Question(145))
+for explainer in (Explainer(workers=workers), Explainer()):
+    made = explainer.attribution(explainer.classifier(DEFAULT_MODEL, "cpu"), swan, *asked)
+    print(numpy.abs(made.values).sum())
+    memory.forget()
+workers.leave()
+"""
+
+
+def test_the_pages_workers_are_on_a_cluster_too(place, address, token):
+    done = python(place, token, "-c", MAP, address)
+    assert done.returncode == 0, done.stderr.decode()
+    there, here = map(float, done.stdout.split())
+    assert there == pytest.approx(here, rel=1e-5) != 0
