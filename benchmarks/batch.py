@@ -166,6 +166,7 @@ def _taken(work: Callable[[], list[Any]]) -> tuple[tuple[float, float], list[Any
 def _by_engine(classifier: Classifier, picture: Tensor, setting: Setting) -> object:
     """A map, and nothing else."""
     if isinstance(setting, OcclusionSetting):
+        memory.forget_scores()  # the samples come again and again
         survey = OcclusionSurvey(
             classifier.module, picture, window=setting.window, stride=setting.stride
         ).run()
