@@ -10,15 +10,18 @@ import statistics
 import threading
 import time
 from contextlib import closing
+from urllib.parse import urlencode
 
 from playwright.sync_api import Locator, Page, sync_playwright
 
 from benchmarks.server import megabytes, server
 from core.explainer import Explainer
+from core.methods import METHODS
 from core.picture import picture_from_file
 from core.samples import samples
 from core.scores import Question
 from core.settings import OcclusionSetting
+from dashboard.methods import LARGE, SMALL, TITLES
 from dashboard.state import BATCH_SECONDS
 
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -46,6 +49,9 @@ def main() -> None:
         _settled(page)
         _time_target(page)
         _time_bars(page)
+        _time_display(page, address)
+        page.goto(address)
+        _finished(page, 15, 8)
         for moves in (10, 90):
             held = _memory_after_moves(page, process.pid, moves)
             total = "10 slider moves" if moves == 10 else "100"
@@ -143,6 +149,36 @@ def _time_bars(page: Page) -> None:
         waits.append(_until_explained(page, button, name))
     print(
         f"the same, from the list of the answer: median {statistics.median(waits):.0f} ms, "
+        f"worst {max(waits):.0f} ms",
+        flush=True,
+    )
+
+
+def _time_display(page: Page, address: str) -> None:
+    """From a move of the opacity until the last of five maps is drawn with it, ten times."""
+    names = (METHODS[name].title for name in ("integrated_gradients", "superpixels", "grad_cam"))
+    maps = urlencode([("maps", name) for name in (*names, TITLES[SMALL], TITLES[LARGE])])
+    page.goto(f"{address}?{maps}&judge=false")
+    _finished(page, 15, 8)
+    _settled(page)
+    page.get_by_text("Display", exact=True).click()
+    page.locator(".st-key-opacity input[type=range]").focus()
+    pictures = (
+        "[...document.querySelectorAll('.wil-panel .wil-box')].slice(2, 7)"  # the photo first
+    )
+    waits = []
+    for key in ["ArrowLeft"] * 5 + ["ArrowRight"] * 5:
+        page.evaluate(f"() => window.wilBefore = {pictures}.map(box => box.innerHTML)")
+        page.evaluate(
+            f"() => addEventListener('keydown', {_STARTED}, {{capture: true, once: true}})"
+        )
+        page.keyboard.press(key)
+        drawn = f"{pictures}.every((box, n) => box.innerHTML !== window.wilBefore[n])"
+        answer = page.wait_for_function(f"() => {drawn} && {_WAITED_NOW}", polling=10)
+        waits.append(float(answer.json_value()))
+        _settled(page)
+    print(
+        f"another opacity, five maps: median {statistics.median(waits):.0f} ms, "
         f"worst {max(waits):.0f} ms",
         flush=True,
     )

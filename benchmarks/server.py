@@ -1,12 +1,13 @@
 """The dashboard, started for a measurement."""
 
+import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 
 import psutil
 
@@ -15,6 +16,8 @@ import psutil
 def server() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """The dashboard on a free port: its address and process. What it logged is printed if it died.
 
+    It has kept nothing of earlier runs.
+
     Raises:
         RuntimeError: it does not start.
     """
@@ -22,9 +25,10 @@ def server() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
-    with TemporaryFile() as log:
+    with TemporaryFile() as log, TemporaryDirectory() as cache:
         process = subprocess.Popen(
             [*command, "--server.headless", "true", "--server.port", str(port)],
+            env={**os.environ, "WHERE_IT_LOOKED_CACHE": cache},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
