@@ -77,11 +77,12 @@ def list_folder(address: str, class_names: tuple[str, ...]) -> Folder:
         if system.isfile(root):
             return _from_csv(system, root, address, ClassNames(class_names))
         paths = sorted(_pictures(system, root))
-    except (OSError, ValueError, ImportError) as error:
-        if isinstance(error, FolderError):
-            raise
+    except FolderError:
+        raise
+    except Exception as error:  # each kind of address has a library with errors of its own
         extra = "; install requirements-cluster.txt" if isinstance(error, ImportError) else ""
-        raise FolderError(f"{address} cannot be read ({error}){extra}.") from error
+        reason = (str(error) or type(error).__name__).rstrip(".")
+        raise FolderError(f"{address} cannot be read ({reason}){extra}.") from error
     if not paths:
         raise FolderError(f"{address} holds no picture: looked for {', '.join(SUFFIXES)}.")
     folders = dict.fromkeys(path.split("/")[0] for path in paths if "/" in path)
@@ -150,7 +151,7 @@ def read_entry(address: str, entry: Entry) -> bytes:
         system, root = fsspec.core.url_to_fs(address)
         with system.open(f"{root.rstrip('/')}/{entry.path}", "rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # as above
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ImageError(f"{entry.path} cannot be read ({reason}): check the path.") from error
     if len(data) > MAX_BYTES:
