@@ -36,6 +36,10 @@ _LOSSES = 4  # of workers, during one map
 _log = logging.getLogger(__name__)
 
 
+class _LostWorkError(Exception):
+    """It was begun by a worker that is lost; this one took its place."""
+
+
 class _Actor:
     """A worker in a process of its own."""
 
@@ -57,6 +61,8 @@ class _Actor:
 
     def advance(self, number: int) -> Part | None:
         """The next part; None after the last one."""
+        if number not in self._doing:
+            raise _LostWorkError
         with memory_for("This map"):
             return next(self._doing[number], None)
 
@@ -114,7 +120,7 @@ class RayWorkers:
             except RayTaskError as error:
                 if isinstance(error.cause, UserError):
                     raise error.cause from None
-                if not isinstance(error.cause, KeyError):  # begun by a worker that is lost
+                if not isinstance(error.cause, _LostWorkError):
                     raise
             except (RayError, GetTimeoutError, TimeoutError) as error:
                 self._forget(joined)

@@ -15,8 +15,9 @@ ADDRESS = "?" + "&".join(f"{name}={value}" for name, value in QUICK.items())
 
 
 @pytest.fixture
-def fresh():
-    """An explainer of its own, which no other test meets."""
+def fresh(tmp_path, monkeypatch):
+    """An explainer of its own, which no other test meets, and which finds no map on disk."""
+    monkeypatch.setenv("WHERE_IT_LOOKED_CACHE", str(tmp_path))
     for shared in (state.explainer, state.judge, state.line):
         shared.clear()
     yield
