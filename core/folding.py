@@ -8,7 +8,7 @@ that follows a convolution is part of it, as are zeros padded before it.
 import copy
 import operator
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -193,12 +193,7 @@ def _keep_channels(traced: fx.GraphModule) -> None:
 
 def _fold_batch_norms(traced: fx.GraphModule) -> None:
     """Make a batch norm that follows a convolution, and nothing else does, part of it."""
-    for node in list(traced.graph.nodes):
-        follower = next(iter(node.users)) if len(node.users) == 1 else None
-        if follower is None or node.op != "call_module" or follower.op != "call_module":
-            continue
-        convolution = traced.get_submodule(str(node.target))
-        norm = traced.get_submodule(str(follower.target))
+    for node, convolution, follower, norm in _couples(traced):
         if (
             type(convolution) is nn.Conv2d
             and type(norm) is nn.BatchNorm2d
@@ -212,22 +207,26 @@ def _fold_batch_norms(traced: fx.GraphModule) -> None:
 
 def _fold_padding(traced: fx.GraphModule) -> None:
     """Let a convolution pad by itself where zeros are padded for it alone, as many on each side."""
-    for node in list(traced.graph.nodes):
-        follower = next(iter(node.users)) if len(node.users) == 1 else None
-        if follower is None or node.op != "call_module" or follower.op != "call_module":
-            continue
-        padding = traced.get_submodule(str(node.target))
-        convolution = traced.get_submodule(str(follower.target))
+    for node, padding, follower, convolution in _couples(traced):
         if not isinstance(padding, nn.ConstantPad2d) or type(convolution) is not nn.Conv2d:
             continue
         left, right, top, bottom = padding.padding
         even = padding.value == 0 and left == right >= 0 and top == bottom >= 0
-        if even and convolution.padding in ("valid", (0, 0), 0):
+        if even and convolution.padding in ("valid", (0, 0)):
             padded = copy.copy(convolution)  # with the same weights
             padded.padding, padded.padding_mode = (top, left), "zeros"
             traced.add_submodule(f"_padded_{follower.name}", padded)
             follower.target = f"_padded_{follower.name}"
-            node.replace_all_uses_with(node.args[0])
+            node.replace_all_uses_with(node.all_input_nodes[0])
+
+
+def _couples(traced: fx.GraphModule) -> Iterator[tuple[fx.Node, nn.Module, fx.Node, nn.Module]]:
+    """Calls of a module whose result only a call of another module reads, each with its module."""
+    for node in list(traced.graph.nodes):
+        follower = next(iter(node.users)) if len(node.users) == 1 else None
+        if follower is not None and node.op == follower.op == "call_module":
+            first, second = (traced.get_submodule(str(each.target)) for each in (node, follower))
+            yield node, first, follower, second
 
 
 def copied(traced: fx.GraphModule) -> tuple[fx.GraphModule, dict[fx.Node, fx.Node]]:
