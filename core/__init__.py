@@ -8,6 +8,6 @@ import os
 # Before torch is imported, or it has no effect. After each operation torch's threads wait for the
 # slowest of them. OpenMP lets them wait in a loop for milliseconds, and where another program has
 # a core, such as the browser that shows the page, the loop takes the time of the very thread that
-# is waited for: a survey of 1.6 s took 12 to 23. About 0.1 ms in the loop, then asleep: 4.
+# is waited for: a survey of 1.6 s took 12. About 0.1 ms in the loop, then asleep: 4.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1500")
