@@ -163,9 +163,8 @@ def _time_display(page: Page, address: str) -> None:
     _settled(page)
     page.get_by_text("Display", exact=True).click()
     page.locator(".st-key-opacity input[type=range]").focus()
-    pictures = (
-        "[...document.querySelectorAll('.wil-panel .wil-box')].slice(2, 7)"  # the photo first
-    )
+    # Before the maps stand the photo and what the model sees.
+    pictures = "[...document.querySelectorAll('.wil-panel .wil-box')].slice(2, 7)"
     waits = []
     for key in ["ArrowLeft"] * 5 + ["ArrowRight"] * 5:
         page.evaluate(f"() => window.wilBefore = {pictures}.map(box => box.innerHTML)")

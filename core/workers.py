@@ -41,7 +41,15 @@ class Known:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """A map that is to be judged: what `core.measuring.Subject` and ``measure`` take, as arrays."""
+    """A map that is to be judged, in a `Task` that says how it was made.
+
+    Attributes:
+        values: the map, float32 (H, W).
+        how: it is judged.
+        reveal: what covered pixels become for the curves, float32 (1, 3, H, W).
+        seen: the input as a picture, uint8 (H, W, 3).
+        found: what need not be measured any more, as `core.measuring.measure` names it.
+    """
 
     values: np.ndarray
     how: FaithfulnessSetting

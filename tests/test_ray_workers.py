@@ -1,12 +1,12 @@
 """The page's heavy work on Ray: the same maps, also when a worker is killed, or nobody is there."""
 
 import threading
-import time
 
 import numpy as np
 import psutil
 import pytest
 from test_judging import case_of, finished
+from test_turns import wait_until
 
 from core.errors import ResourceError
 from core.explainer import Explainer
@@ -35,7 +35,7 @@ def workers():
         patch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "86400")
         found = RayWorkers("local")
         assert found.places == 0
-        wait_until(lambda: found.places)
+        wait_until(lambda: found.places, seconds=120)
         yield found
         found.leave()
         assert not processes()
@@ -44,13 +44,6 @@ def workers():
 @pytest.fixture
 def swan():
     return picture_from_file(samples()["swan"].path)
-
-
-def wait_until(true):
-    end = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.05)
 
 
 def processes():
@@ -121,7 +114,7 @@ def test_a_cluster_that_is_not_there_is_told_and_tried_again(swan):
     nobody = RayWorkers("127.0.0.1:1")
     away = Explainer(0.0, workers=nobody)
     for _ in range(2):
-        wait_until(lambda: nobody.places == 1)  # for the one who says why
+        wait_until(lambda: nobody.places == 1, seconds=120)  # for the one who says why
         with pytest.raises(ResourceError, match=r"Ray cannot be reached at 127\.0\.0\.1:1 .*check"):
             map_of(away, swan, OCCLUSION)
         assert nobody._joined is None

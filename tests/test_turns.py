@@ -8,8 +8,8 @@ import pytest
 from core.turns import Line
 
 
-def wait_until(true):
-    end = time.monotonic() + 10
+def wait_until(true, seconds=10):
+    end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it never happened"
         time.sleep(0.002)
