@@ -1,6 +1,14 @@
-"""Writing results: each file appears whole, or not at all."""
+"""Opening files by name, and writing results: each file appears whole, or not at all.
 
+Every file that is named by a person, a table or an address is opened here. A name may stand for a
+pipe nobody writes to, or for a device without an end; opening one for reading as if it were a file
+would wait, or read, for ever.
+"""
+
+import errno
 import io
+import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -9,6 +17,34 @@ from PIL import Image
 
 from core.errors import SettingError
 from core.panel import DPI
+
+
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
+    """Open a regular file for reading; a link to one is followed.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file: a folder, a pipe, a device, a socket.
+    """
+    if "\0" in os.fsdecode(path):
+        raise OSError(errno.EINVAL, "its name holds a NUL character")
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+    return os.fdopen(handle, "rb")
+
+
+def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
+    """The content of a regular file of at most ``limit`` bytes.
+
+    Raises:
+        OSError: as by `open_regular`, or the file is larger.
+    """
+    with open_regular(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", os.fspath(path))
+    return data
 
 
 def npz(arrays: dict[str, np.ndarray]) -> bytes:
