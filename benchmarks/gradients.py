@@ -44,7 +44,7 @@ def main() -> None:
 
 def _measure(name: str) -> None:
     module, inputs = network(name)
-    memory.prepared(module)
+    memory.prepared(module, inputs)
     integrated_gradients(module, inputs, target=0, steps=1)  # prepares what is prepared once
     seconds = []
     for _ in range(_TURNS):

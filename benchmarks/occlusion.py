@@ -61,9 +61,9 @@ def _measure(name: str) -> None:
     module, inputs = network(name)
     before = _peak_megabytes()
     started = time.perf_counter()
-    memory.prepared(module)
+    memory.prepared(module, inputs)
     prepared = time.perf_counter() - started
-    fallback = memory.prepared(module).network.fallback
+    fallback = memory.prepared(module, inputs).network.fallback
     settings = _SETTINGS if fallback is None else _SETTINGS[-1:]
     _survey(module, inputs, *settings[0])
     peak = _peak_megabytes()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import ModelError
+from core.incremental import IncrementalNetwork
 from core.scores import Question
 
 _LARGEST_BATCH = {"cpu": 8, "cuda": 64, "mps": 16}  # also what bounds the memory
@@ -35,22 +36,23 @@ class Asked:
     """A network, a picture and a question.
 
     Attributes:
-        module: a private copy of the network, in eval mode, simplified if it can be traced.
-        layers: the private copy as it was, its submodules under their own names.
+        network: the network, prepared.
         inputs: (1, C, H, W).
         reference: the baseline, of the same shape.
         question: which score is explained.
         batch_seconds: what a batch may take; None for what is fastest.
-        alone: whether the network mixes the inputs of a batch, so that each has to go by itself.
     """
 
-    module: nn.Module
-    layers: nn.Module
+    network: IncrementalNetwork
     inputs: Tensor
     reference: Tensor
     question: Question
     batch_seconds: float | None = None
-    alone: bool = False
+
+    @property
+    def module(self) -> nn.Module:
+        """What is differentiated: it takes inputs (n, C, H, W) to logits (n, classes)."""
+        return self.network.module
 
     def score(self, batch: Tensor) -> Tensor:
         """The asked score of each of the inputs (n, C, H, W): (n,)."""
@@ -62,15 +64,15 @@ class Asked:
         Raises:
             ModelError: they are not finite.
         """
-        with torch.enable_grad():
-            batch = batch.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            batch = batch.detach().clone(memory_format=torch.channels_last).requires_grad_()
             scores = self.score(batch)
             (gradients,) = torch.autograd.grad(scores.sum(), batch)
         return scores.detach(), finite_gradients(gradients)
 
     def batch_size(self, done: int, seconds: float) -> int:
         """How many inputs to take at once, after so many passes in so many seconds."""
-        largest = 1 if self.alone else _LARGEST_BATCH[self.inputs.device.type]
+        largest = 1 if self.network.single else _LARGEST_BATCH[self.inputs.device.type]
         if self.batch_seconds is None:
             return largest
         if not done:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from core.checking import Agreement
 from core.scores import UNITS, Question, ScoreKind
 
 # Of the methods whose values are not simply changes of the score.
@@ -58,6 +59,8 @@ class Attribution:
         change: for methods that promise completeness, score of the input minus score of the
             baseline, which the values should add up to; else None.
         provenance: picture and model; None where only tensors were given.
+        agreement: for occlusion, how far windows that the network itself computed too were from
+            it; None if there were none.
         path: for Integrated Gradients with "enough" steps, where its points lie between baseline
             (0) and picture (1), sorted: the trapezoidal rule through them gives the map; else
             empty.
@@ -71,6 +74,7 @@ class Attribution:
     seconds: float = 0.0
     change: float | None = None
     provenance: Provenance | None = None
+    agreement: Agreement | None = None
     path: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -120,6 +124,7 @@ class Attribution:
             "seconds": round(self.seconds, 3),
             "score_change": self.change,
             "completeness_gap": self.gap,
+            "agreement": None if self.agreement is None else self.agreement._asdict(),
             "provenance": None if self.provenance is None else asdict(self.provenance),
             "versions": versions(),
         }

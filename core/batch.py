@@ -79,10 +79,10 @@ class Worker:
         keep_freed_memory()
         self.job = job
         self.classifier = classifier or Explainer().classifier(job.model, job.device)
-        self._network = memory.prepared(self.classifier.module).network
         self._shares_cores = self.classifier.device.type == "cpu"
         side = self.classifier.record.preprocessing.crop
         blank = torch.zeros(1, 3, side, side, device=self.classifier.device)
+        self._network = memory.prepared(self.classifier.module, blank).network
         for name, setting in job.methods:
             reason = methods.why_not(self.classifier.module, blank, method_name(setting))
             if reason is not None:

@@ -1,43 +1,36 @@
 """From the graph of a network to the steps in which it is computed."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor, fx, nn
+import torch
+from torch import Tensor, fx
 from torch.nn import functional as F
 
-from core.folding import attribute
-from core.layers import BorderAverage, Join, Kernel, Pad, Pointwise, ShapeQuery, Sliding, Step
+from core.folding import attribute, constant_padding
+from core.layers import (
+    BorderAverage,
+    Concatenation,
+    Join,
+    Kernel,
+    Pad,
+    Pointwise,
+    ShapeQuery,
+    Sliding,
+    Step,
+)
+from core.operations import ARITHMETIC, OVER_CHANNELS, POINTWISE, arguments, name, shape
+from core.positions import Places, positions
 from core.winograd import TILE, WinogradConvolution
 
 WINOGRAD_CHANNELS = 64
 """With fewer channels, Winograd's transforms cost more than they spare."""
 
-# Functions and methods of these names, and modules of these types, treat every pixel alike.
-_POINTWISE_NAMES = frozenset(
-    (
-        *("abs", "celu", "clamp", "clip", "clone", "contiguous", "dropout", "elu", "exp", "float"),
-        *("gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu", "logsigmoid"),
-        *("mish", "neg", "relu", "relu6", "selu", "sigmoid", "silu", "softplus", "softshrink"),
-        *("softsign", "sqrt", "square", "stochastic_depth", "tanh", "tanhshrink", "threshold"),
-    )
-)
-_POINTWISE_MODULES = (
-    *(nn.BatchNorm2d, nn.Identity, nn.Dropout, nn.Dropout2d, nn.AlphaDropout),
-    *(nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.SiLU, nn.Hardswish, nn.Hardsigmoid, nn.GELU, nn.Sigmoid),
-    *(nn.Tanh, nn.ELU, nn.CELU, nn.SELU, nn.LeakyReLU, nn.PReLU, nn.Softplus, nn.Softsign),
-    *(nn.Mish, nn.LogSigmoid, nn.Threshold, nn.Softshrink, nn.Hardshrink, nn.Tanhshrink),
-)
-_ARITHMETIC_NAMES = frozenset(
-    (
-        *("add", "sub", "subtract", "rsub", "mul", "multiply", "div", "divide", "truediv"),
-        *("true_divide", "pow", "maximum", "minimum"),
-    )
-)
-_SHAPE_NAMES = ("shape", "ndim", "device", "dtype")
+
+_ALLOCATING = (POINTWISE - {"to"}) | ARITHMETIC | {"batch_norm", "layer_norm"}
+"""By pixel, and never a view of the input."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +42,7 @@ class Program:
         output: the logits.
         steps: everything between the two.
         finished: for each step, the values that nobody reads after it.
+        places: where the values that have places have them.
         local: the values in which a local change of the picture can stay local.
         layers: the values that are computed with weights.
     """
@@ -57,195 +51,250 @@ class Program:
     output: fx.Node
     steps: list[Step]
     finished: dict[Step, list[fx.Node]]
+    places: dict[fx.Node, Places]
     local: set[fx.Node]
     layers: set[fx.Node]
 
     @staticmethod
-    def of(traced: fx.GraphModule) -> "Program":
-        """Compile a graph made by `core.folding.folded_graph`.
-
-        Raises:
-            ValueError: the network does not read exactly one input.
-        """
-        nodes = list(traced.graph.nodes)
-        inputs = [node for node in nodes if node.op == "placeholder" and node.users]
-        if len(inputs) != 1:
-            raise ValueError(f"it reads {len(inputs)} inputs instead of one")
+    def of(graph: fx.GraphModule) -> "Program":
+        """Compile a graph made by `core.folding.folded`."""
+        nodes = list(graph.graph.nodes)
+        (entry,) = (node for node in nodes if node.op == "placeholder")
         output: Any = nodes[-1].args[0]
-        steps = _steps(traced)
+        places = positions(graph.graph)
+        steps = _Compiler(graph, places).steps()
         last_readers = {node: step for step in steps for node in step.inputs if node is not output}
         finished: dict[Step, list[fx.Node]] = {step: [] for step in steps}
         for node, step in last_readers.items():
             finished[step].append(node)
-        local = {inputs[0]}
+        local = {entry}
         for step in steps:
             if step.local and local.issuperset(step.inputs):
                 local.add(step.node)
-        layers = {step.node for step in steps if _has_weights(traced, step.node)}
-        return Program(inputs[0], output, steps, finished, local, layers)
+        layers = {
+            step.node
+            for step in steps
+            if any(source.op == "get_attr" for source in step.node.all_input_nodes)
+        }
+        return Program(entry, output, steps, finished, places, local, layers)
 
 
-def _has_weights(traced: fx.GraphModule, node: fx.Node) -> bool:
-    if node.op == "call_module":
-        return any(True for _ in traced.get_submodule(str(node.target)).parameters())
-    return any(source.op == "get_attr" for source in node.all_input_nodes)
+class _Compiler:
+    """Makes a step of each operation of a graph."""
 
+    def __init__(self, graph: fx.GraphModule, places: dict[fx.Node, Places]) -> None:
+        self._graph = graph
+        self._places = places
+        self._allocated: set[fx.Node] = set()
 
-def _steps(traced: fx.GraphModule) -> list[Step]:
-    steps: list[Step] = []
-    allocated: set[fx.Node] = set()
-    for node in traced.graph.nodes:
-        if not node.op.startswith("call"):
-            continue
+    def steps(self) -> list[Step]:
+        """In the order of the graph."""
+        steps = []
+        for node in self._graph.graph.nodes:
+            if node.op == "call_function":
+                step = self._step(node)
+                steps.append(step)
+                if isinstance(step, Sliding | Join) or step.terms or name(node) in _ALLOCATING:
+                    self._allocated.add(node)
+        return steps
+
+    def _step(self, node: fx.Node) -> Step:
+        """The kind of step that a node is."""
+        kind = name(node)
         inputs = tuple(source for source in node.all_input_nodes if source.op != "get_attr")
-        # An activation may write over what was allocated for it alone.
-        in_place = (
-            inputs[:1] == node.args[:1] and inputs[0] in allocated and len(inputs[0].users) == 1
+        run = self._operation(node, inputs, node.target)
+        if kind in ("sym_size", "sym_numel"):
+            return ShapeQuery(node, inputs, run)
+        places = self._places.get(node)
+        source = inputs[0] if inputs else None
+        before = self._places.get(source) if source is not None else None
+        if places is None or before is None or "T" in places.axes or "T" in before.axes:
+            return Step(node, inputs, run, self._terms(node))
+        if kind in ("permute", "transpose"):
+            return Pointwise(node, inputs, run, run_local=lambda x: x)
+        if kind in ARITHMETIC or kind == "cat":
+            return self._join(node, inputs, places, run)
+        if kind == "conv2d":
+            return self._convolution(node, inputs, run)
+        if kind in ("pad", "constant_pad_nd"):
+            return self._padding(node, inputs, run)
+        if kind == "max_pool2d":
+            return _max_pooling(node, inputs, run)
+        if kind == "avg_pool2d":
+            return _average_pooling(node, inputs, run)
+        if self._by_pixel(node, kind, places):
+            run = self._in_place(node, inputs) or run
+            local = _reordered(run, before, places)
+            return Pointwise(node, inputs, run, self._terms(node), run_local=local)
+        return Step(node, inputs, run, self._terms(node))
+
+    def _by_pixel(self, node: fx.Node, kind: str, places: Places) -> bool:
+        """Whether an operation of one map treats every pixel alike and by itself."""
+        given = arguments(node)
+        if kind in POINTWISE or kind in OVER_CHANNELS:  # that it is over channels is proved already
+            return kind != "cumsum" or places.axes == "NCHW"
+        if kind == "batch_norm":
+            return not given["training"] and places.axes[1] == "C"
+        if kind == "layer_norm":
+            return len(given["normalized_shape"]) == 1 and places.axes[-1] == "C"
+        if kind == "linear":
+            return places.axes[-1] == "C" and self._constant(node.args[1]) is not None
+        return kind in ("slice", "index_select") and places.axes[given["dim"]] == "C"
+
+    def _terms(self, node: fx.Node) -> int:
+        """Multiply-adds of a convolution or linear layer for one number of its output."""
+        weight = self._constant(node.args[1]) if name(node) in ("conv2d", "linear") else None
+        return 0 if weight is None else weight[0].numel()
+
+    def _constant(self, node: Any) -> Tensor | None:
+        known = isinstance(node, fx.Node) and node.op == "get_attr"
+        return attribute(self._graph, node) if known else None
+
+    def _operation(
+        self, node: fx.Node, inputs: tuple[fx.Node, ...], target: Any
+    ) -> Callable[..., Any]:
+        """What a node computes, as a function of its inputs."""
+        if node.args == inputs and not node.kwargs:
+            return target
+
+        def constant(source: fx.Node) -> Any:
+            return attribute(self._graph, source) if source.op == "get_attr" else source
+
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), constant)
+        if node.args[:1] == inputs and node not in inputs and not _holds(args[1:], kwargs):
+            rest = args[1:]
+            return lambda x: target(x, *rest, **kwargs)
+
+        def operation(*values: Any) -> Any:
+            known = dict(zip(inputs, values, strict=True))
+            actual, named = fx.node.map_arg((args, kwargs), known.__getitem__)
+            return target(*actual, **named)
+
+        return operation
+
+    def _in_place(self, node: fx.Node, inputs: tuple[fx.Node, ...]) -> Callable[..., Any] | None:
+        """An activation that writes over what was allocated for it alone."""
+        packet = getattr(torch.ops.aten, f"{name(node)}_", None)
+        overload = getattr(packet, node.target._overloadname, None)  # type: ignore[union-attr]
+        alone = inputs[0] in self._allocated and len(inputs[0].users) == 1
+        if overload is None or not alone or name(node) not in POINTWISE:
+            return None
+        return self._operation(node, inputs, overload)
+
+    def _join(
+        self, node: fx.Node, inputs: tuple[fx.Node, ...], places: Places, run: Callable[..., Any]
+    ) -> Step:
+        """Maps of one size, pixel by pixel; a constant has to be the same for all pixels."""
+        others = [source for source in node.all_input_nodes if source.op == "get_attr"]
+        sizes = [shape(source) or () for source in others]
+        rows_and_columns = [places.axes.index(axis) - 4 for axis in "HW"]
+        even = all(
+            len(size) < -axis or size[axis] == 1 for size in sizes for axis in rows_and_columns
         )
-        step = _step(traced, node, inputs, _operation(traced, node, inputs, in_place))
-        steps.append(step)
-        if isinstance(step, Sliding | Join) or step.terms:
-            allocated.add(node)
-    return steps
+        axes = {self._places[source].axes if source in self._places else "" for source in inputs}
+        over_channels = name(node) != "cat" or places.axes[arguments(node)["dim"]] == "C"
+        if (
+            not even
+            or axes != {places.axes}
+            or not over_channels
+            or (others and name(node) == "cat")
+        ):
+            return Step(node, inputs, run)
+        local = _reordered(run, places, places)
+        if len(inputs) == 1:
+            return Pointwise(node, inputs, run, run_local=local)
+        if name(node) == "cat":
+            parts = tuple(arguments(node)["tensors"])
+            return Concatenation(
+                node, inputs, run, run_local=local, parts=parts, order=places.order
+            )
+        return Join(node, inputs, run, run_local=local)
+
+    def _convolution(
+        self, node: fx.Node, inputs: tuple[fx.Node, ...], run: Callable[..., Any]
+    ) -> Step:
+        given = arguments(node)
+        weight, bias = self._constant(given["weight"]), self._constant(given["bias"])
+        if weight is None or (bias is None and given["bias"] is not None):
+            return Step(node, inputs, run)
+        stride, dilation, groups = given["stride"], given["dilation"], given["groups"]
+        padding, size = given["padding"], weight.shape[2:]
+        if isinstance(padding, str):
+            same = padding == "same"
+            padding = [
+                (side - 1) * step // 2 * same for side, step in zip(size, dilation, strict=True)
+            ]
+        kernel = Kernel.of(size, stride, dilation, padding)
+        terms = weight[0].numel()
+        unit_steps = (kernel.stride == 1).all() and (kernel.dilation == 1).all()
+        if unit_steps and (kernel.size == 1).all() and not kernel.before.any():
+            return Pointwise(node, inputs, run, terms)
+        wide = groups == 1 and min(weight.shape[:2]) >= WINOGRAD_CHANNELS
+        precise = weight.dtype in (torch.float32, torch.float64)
+        if unit_steps and (kernel.size == 3).all() and wide and precise:
+            sides = (int(kernel.before[0]), int(kernel.before[1]))
+            winograd = WinogradConvolution(weight, bias, sides)
+            return Sliding(
+                node, inputs, winograd.padded, terms, kernel=kernel, slide=winograd, tile=TILE
+            )
+
+        def slide(x: Tensor) -> Tensor:
+            return F.conv2d(x, weight, bias, stride, 0, dilation, groups)
+
+        return Sliding(node, inputs, run, terms, kernel=kernel, slide=slide)
+
+    def _padding(self, node: fx.Node, inputs: tuple[fx.Node, ...], run: Callable[..., Any]) -> Step:
+        padded = constant_padding(node)
+        if padded is None or self._places[node].axes != "NCHW" or min(padded[1]) < 0:
+            return Step(node, inputs, run)
+        left, _, top, _ = padded[1]
+        return Pad(node, inputs, run, before=np.array([top, left]))
 
 
-def _operation(
-    traced: fx.GraphModule, node: fx.Node, inputs: tuple[fx.Node, ...], in_place: bool
-) -> Callable[..., Any]:
-    """What a node computes, as a function of its inputs."""
-    target: Any = node.target
-    kwargs = dict(node.kwargs)
-    if node.op == "call_module":
-        target = traced.get_submodule(str(node.target))
-        if hasattr(target, "inplace"):
-            target = copy.copy(target)
-            target.inplace = in_place
-    elif node.op == "call_method":
-        target = getattr(Tensor, str(node.target))
-    elif "inplace" in kwargs:
-        kwargs["inplace"] = in_place
-    if node.args == inputs and not kwargs:
-        return target
+def _holds(*values: Any) -> bool:
+    """Whether arguments name values that are still to be computed."""
+    found: list[fx.Node] = []
+    fx.node.map_arg(values, found.append)
+    return bool(found)
 
-    def constant(source: fx.Node) -> Any:
-        return attribute(traced, source) if source.op == "get_attr" else source
 
-    args, kwargs = fx.node.map_arg((node.args, kwargs), constant)
+def _reordered(run: Callable[..., Any], before: Places, after: Places) -> Callable[..., Any] | None:
+    """An operation on maps (n, C, h, w) that is written for other axes; None if it is not."""
+    if before.axes == after.axes == "NCHW":
+        return None
+    back = after.axes
 
-    def operation(*values: Any) -> Any:
-        known = dict(zip(inputs, values, strict=True))
-        actual, named = fx.node.map_arg((args, kwargs), known.__getitem__)
-        return target(*actual, **named)
+    def operation(*maps: Tensor) -> Tensor:
+        return run(*(each.permute(before.order) for each in maps)).permute(
+            [back.index(axis) for axis in "NCHW"]
+        )
 
     return operation
 
 
-def _step(
-    traced: fx.GraphModule, node: fx.Node, inputs: tuple[fx.Node, ...], run: Callable[..., Any]
-) -> Step:
-    """The kind of step that a node is."""
-    if node.op == "call_module":
-        return _module_step(node, inputs, run, traced.get_submodule(str(node.target)))
-    name = getattr(node.target, "__name__", str(node.target))
-    if name in ("size", "dim") or (name == "getattr" and node.args[1] in _SHAPE_NAMES):
-        return ShapeQuery(node, inputs, run)
-    constants = [attribute(traced, s) for s in node.all_input_nodes if s.op == "get_attr"]
-    if name in _ARITHMETIC_NAMES and all(_same_for_all_pixels(value) for value in constants):
-        return Join(node, inputs, run) if len(inputs) > 1 else Pointwise(node, inputs, run)
-    if constants:
-        return Step(node, inputs, run)
-    if name in ("cat", "concat") and 1 in (*node.args[1:], *node.kwargs.values()):
-        return Join(node, inputs, run)
-    selects_channels = name == "getitem" and _selects_channels(node.args[1])
-    if len(inputs) == 1 and (name in _POINTWISE_NAMES or selects_channels):
-        return Pointwise(node, inputs, run)
-    return Step(node, inputs, run)
-
-
-def _same_for_all_pixels(constant: Any) -> bool:
-    """Whether an operand broadcasts over the pixels of a map (n, C, H, W)."""
-    if not isinstance(constant, Tensor) or constant.numel() == 1:
-        return True
-    return constant.dim() >= 3 and constant.shape[-2:] == (1, 1)
-
-
-def _selects_channels(index: Any) -> bool:
-    """Whether an index is [:, a:b], which leaves the pixels in their places."""
-    return (
-        isinstance(index, tuple)
-        and len(index) == 2
-        and index[0] == slice(None)
-        and isinstance(index[1], slice)
-    )
-
-
-def _module_step(
-    node: fx.Node, inputs: tuple[fx.Node, ...], run: Callable[..., Any], part: nn.Module
-) -> Step:
-    """The kind of step that a module is."""
-    if type(part) is nn.Conv2d and part.padding_mode == "zeros":
-        return _convolution(node, inputs, run, part)
-    if isinstance(part, nn.Linear):
-        return Step(node, inputs, run, part.in_features)
-    if type(part) in _POINTWISE_MODULES:
-        return Pointwise(node, inputs, run)
-    if isinstance(part, nn.ConstantPad2d) and min(part.padding) >= 0:
-        left, _, top, _ = part.padding
-        return Pad(node, inputs, run, before=np.array([top, left]))
-    if isinstance(part, nn.MaxPool2d) and not part.return_indices:
-        return _max_pooling(node, inputs, run, part)
-    if isinstance(part, nn.AvgPool2d):
-        return _average_pooling(node, inputs, run, part)
-    return Step(node, inputs, run)
-
-
-def _convolution(
-    node: fx.Node, inputs: tuple[fx.Node, ...], run: Callable[..., Any], part: nn.Conv2d
-) -> Step:
-    padding: Any = 0 if part.padding == "valid" else part.padding
-    if padding == "same":
-        pairs = zip(part.kernel_size, part.dilation, strict=True)
-        padding = [(size - 1) * dilation // 2 for size, dilation in pairs]
-    kernel = Kernel.of(part.kernel_size, part.stride, part.dilation, padding)
-    weight, bias = part.weight, part.bias
-    terms = weight[0].numel()
-    unit_steps = (kernel.stride == 1).all() and (kernel.dilation == 1).all()
-    if unit_steps and (kernel.size == 1).all() and not kernel.before.any():
-        return Pointwise(node, inputs, run, terms)
-    wide = part.groups == 1 and min(weight.shape[:2]) >= WINOGRAD_CHANNELS
-    if unit_steps and (kernel.size == 3).all() and wide:
-        winograd = WinogradConvolution(weight, bias, (int(kernel.before[0]), int(kernel.before[1])))
-        return Sliding(
-            node, inputs, winograd.padded, terms, kernel=kernel, slide=winograd, tile=TILE
-        )
+def _max_pooling(node: fx.Node, inputs: tuple[fx.Node, ...], run: Callable[..., Any]) -> Step:
+    given = arguments(node)
+    size, stride, dilation = given["kernel_size"], given["stride"], given["dilation"]
+    kernel = Kernel.of(size, stride or size, dilation, given["padding"])
 
     def slide(x: Tensor) -> Tensor:
-        return F.conv2d(x, weight, bias, part.stride, 0, part.dilation, part.groups)
+        return F.max_pool2d(x, size, stride or size, 0, dilation)
 
-    return Sliding(node, inputs, run, terms, kernel=kernel, slide=slide)
-
-
-def _max_pooling(
-    node: fx.Node, inputs: tuple[fx.Node, ...], run: Callable[..., Any], part: nn.MaxPool2d
-) -> Step:
-    def slide(x: Tensor) -> Tensor:
-        return F.max_pool2d(x, part.kernel_size, part.stride, 0, part.dilation)
-
-    kernel = Kernel.of(part.kernel_size, part.stride, part.dilation, part.padding)
     return Sliding(node, inputs, run, kernel=kernel, slide=slide, fill=-np.inf)
 
 
-def _average_pooling(
-    node: fx.Node, inputs: tuple[fx.Node, ...], run: Callable[..., Any], part: nn.AvgPool2d
-) -> Step:
-    divisor = part.divisor_override
+def _average_pooling(node: fx.Node, inputs: tuple[fx.Node, ...], run: Callable[..., Any]) -> Step:
+    given = arguments(node)
+    size, divisor = given["kernel_size"], given["divisor_override"]
+    stride = given["stride"] or size
+    kernel = Kernel.of(size, stride, 1, given["padding"])
 
     def slide(x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, part.kernel_size, part.stride, divisor_override=divisor)
+        return F.avg_pool2d(x, size, stride, divisor_override=divisor)
 
-    kernel = Kernel.of(part.kernel_size, part.stride, 1, part.padding)
-    uneven = part.ceil_mode or (kernel.before.any() and not part.count_include_pad)
+    counts = given["count_include_pad"]
+    uneven = given["ceil_mode"] or (kernel.before.any() and not counts)
     if uneven and divisor is None:
-        counted = kernel.before * int(part.count_include_pad)
+        counted = kernel.before * int(counts)
         return BorderAverage(node, inputs, run, kernel=kernel, slide=slide, counted=counted)
     return Sliding(node, inputs, run, kernel=kernel, slide=slide)

@@ -43,7 +43,7 @@ def covered_scores(
     """
     check_inputs(inputs)
     covered = baseline_like(baseline, inputs)
-    network = memory.prepared(module).network
+    network = memory.prepared(module, inputs).network
     largest = _LARGEST_BATCH[inputs.device.type]
     batch = largest if batch_seconds is None else 1
     scores: list[float] = []

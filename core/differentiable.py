@@ -11,7 +11,8 @@ from torch import Tensor, fx, nn
 from torch.autograd.function import once_differentiable
 
 from core.compilation import Program
-from core.folding import copied
+from core.folding import attribute, copied
+from core.operations import arguments
 from core.winograd import WinogradConvolution
 
 _CHANNELS = 128
@@ -21,11 +22,10 @@ _CHANNELS = 128
 class WinogradLayer(nn.Module):
     """A convolution whose output and whose gradient are computed by Winograd."""
 
-    def __init__(self, forward: WinogradConvolution, layer: nn.Conv2d) -> None:
+    def __init__(self, forward: WinogradConvolution, weight: Tensor) -> None:
         """Take the forward convolution as it is and prepare the way back."""
         super().__init__()
-        weight = layer.weight.detach()
-        top, left = (2 - int(side) for side in layer.padding)
+        top, left = (2 - side for side in forward.padding)
         self._forward = forward
         self._back = WinogradConvolution(weight.flip(2, 3).transpose(0, 1), None, (top, left))
 
@@ -53,13 +53,15 @@ def differentiable(graph: fx.GraphModule, program: Program) -> fx.GraphModule:
         there = getattr(step, "slide", None)
         if not isinstance(there, WinogradConvolution):
             continue
-        layer = graph.get_submodule(str(step.node.target))
-        assert isinstance(layer, nn.Conv2d)
-        symmetric = isinstance(layer.padding, tuple) and max(layer.padding) <= 2
-        wide = min(layer.weight.shape[:2]) >= _CHANNELS and layer.weight.device.type == "cpu"
-        if symmetric and wide:
-            name = f"_winograd_{step.node.name}"
-            twin.add_submodule(name, WinogradLayer(there, layer))
-            nodes[step.node].target = name
+        given = arguments(step.node)
+        weight = attribute(graph, given["weight"])
+        wide = min(weight.shape[:2]) >= _CHANNELS and weight.device.type == "cpu"
+        if wide and max(there.padding) <= 2:
+            key = f"_winograd_{step.node.name}"
+            twin.add_submodule(key, WinogradLayer(there, weight))
+            node = nodes[step.node]
+            with twin.graph.inserting_before(node):
+                node.replace_all_uses_with(twin.graph.call_module(key, (nodes[given["input"]],)))
+            twin.graph.erase_node(node)
     twin.recompile()
     return twin

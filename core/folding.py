@@ -1,241 +1,273 @@
-"""A private copy of a network, traced into a graph and simplified for inference.
+"""A captured network, simplified for inference.
 
-The graph computes what the network computes in eval mode. No operation writes into its input;
-convolution, pooling and constant padding are modules however they were called; and a batch norm
-that follows a convolution is part of it, as are zeros padded before it.
+What does not depend on the picture is computed once; a batch norm that follows a convolution is
+part of it, as are zeros padded before it; operations that change nothing in eval mode are gone.
+Convolutions have their weights in channels_last.
 """
 
-import copy
-import operator
-import threading
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
-from torch.nn import functional as F
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch import Tensor, fx
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-_PARAMETERS = {
-    "conv2d": ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
-    "max_pool2d": ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode"),
-    "avg_pool2d": ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad"),
-    "pad": ("input", "pad", "mode", "value"),
-}
+from core.operations import RANDOM, UNCHANGED, arguments, name, shape
+
+_ops = torch.ops.aten
+_RESHAPED = frozenset(["view", "_unsafe_view"])
 
 
-def inference_copy(module: nn.Module) -> nn.Module:
-    """A copy in eval mode, without hooks and gradients, its weights in channels_last.
-
-    The module itself is only read.
-    """
-    twin = copy.deepcopy(module).eval().requires_grad_(False)
-    for part in twin.modules():
-        part._forward_hooks.clear()
-        part._forward_pre_hooks.clear()
-    return _channels_last(twin)
-
-
-_tracing = threading.Lock()
+def folded(network: fx.GraphModule) -> fx.GraphModule:
+    """A simplified copy of a captured network; it shares the weights that stay as they are."""
+    graph, _ = copied(network)
+    for simplify in (_norms, _constants, _identities, _channels, _shuffles, _batch_norms, _padding):
+        simplify(graph)
+        graph.graph.eliminate_dead_code()
+    _channels_last(graph)
+    graph.delete_all_unused_submodules()
+    _forget_unused(graph)
+    graph.recompile()
+    return graph
 
 
-class _Tracer(fx.Tracer):
-    """While torch.fx traces, it replaces `nn.Module.__call__` in the whole process.
-
-    What other threads compute meanwhile with modules of their own passes through.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._thread = threading.get_ident()
-
-    def call_module(
-        self,
-        m: nn.Module,
-        forward: Callable[..., Any],
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        if threading.get_ident() != self._thread:
-            return forward(*args, **kwargs)
-        return super().call_module(m, forward, args, kwargs)
-
-    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
-        if threading.get_ident() != self._thread:
-            return attr_val
-        return super().getattr(attr, attr_val, parameter_proxy_cache)
+def _forget_unused(graph: fx.GraphModule) -> None:
+    """Hold no weights that were replaced."""
+    used = {str(node.target) for node in graph.graph.nodes if node.op == "get_attr"}
+    for key in list(graph._buffers):
+        if key not in used:
+            delattr(graph, key)
 
 
-def _channels_last(module: nn.Module) -> nn.Module:
-    return module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+def _norms(graph: fx.GraphModule) -> None:
+    """One form of a batch norm in eval mode."""
+    for node in list(graph.graph.nodes):
+        source = node.args[0] if node.args else None
+        if isinstance(source, fx.Node) and name(source) == "_native_batch_norm_legit_no_training":
+            *inputs, momentum, epsilon = source.args
+            _insert(graph, node, _ops.batch_norm.default, *inputs, False, momentum, epsilon, False)
 
 
-def folded_graph(twin: nn.Module) -> fx.GraphModule:
-    """Trace what `inference_copy` returned and simplify the graph.
-
-    Raises:
-        Exception: of any type, where torch.fx cannot follow the module, most often because its
-            control flow depends on the values it computes.
-    """
-    with _tracing:
-        traced = fx.GraphModule(twin, _Tracer().trace(twin))
-    _make_functional(traced)
-    _fold_constants(traced)
-    _use_modules(traced)
-    _keep_channels(traced)
-    _fold_batch_norms(traced)
-    _fold_padding(traced)
-    traced.graph.eliminate_dead_code()
-    return traced
-
-
-def _make_functional(traced: fx.GraphModule) -> None:
-    """Let no operation write into its input: who read the input afterwards reads the result."""
-    modules = dict(traced.named_modules())
-    in_place = {name for name, part in modules.items() if getattr(part, "inplace", False)}
-    for name in in_place:
-        modules[name].inplace = False
-    earlier: set[fx.Node] = set()
-    for node in traced.graph.nodes:
-        earlier.add(node)
-        name = getattr(node.target, "__name__", node.target)
-        underscored = name.endswith("_") and not name.endswith("__")
-        if node.kwargs.get("inplace", False):
-            node.kwargs = {**node.kwargs, "inplace": False}
-        elif node.op == "call_method" and underscored:
-            node.target = name.rstrip("_")
-        elif node.op == "call_function" and underscored and hasattr(torch, name.rstrip("_")):
-            node.target = getattr(torch, name.rstrip("_"))
-        elif node.op != "call_module" or name not in in_place:
-            continue
-        node.args[0].replace_all_uses_with(node, lambda user: user not in earlier)
-
-
-def _fold_constants(traced: fx.GraphModule) -> None:
-    """Compute once whatever does not depend on the input, such as standardised weights."""
+def _constants(graph: fx.GraphModule) -> None:
+    """Compute once what does not depend on the picture, such as standardised weights."""
     values: dict[fx.Node, Any] = {}
-    for node in list(traced.graph.nodes):
+    for node in list(graph.graph.nodes):
         if node.op == "get_attr":
-            values[node] = attribute(traced, node)
-        elif node.all_input_nodes and all(source in values for source in node.all_input_nodes):
+            values[node] = attribute(graph, node)
+        elif node.op == "call_function" and all(each in values for each in node.all_input_nodes):
+            if RANDOM in getattr(node.target, "tags", ()):
+                continue
             args, kwargs = fx.node.map_arg((node.args, node.kwargs), values.__getitem__)
-            if node.op == "call_function":
+            with torch.no_grad():
                 values[node] = node.target(*args, **kwargs)
-            elif node.op == "call_method":
-                values[node] = getattr(args[0], node.target)(*args[1:], **kwargs)
-            if isinstance(values.get(node), Tensor):
-                traced.register_buffer(f"_constant_{node.name}", values[node])
-                with traced.graph.inserting_before(node):
-                    node.replace_all_uses_with(traced.graph.get_attr(f"_constant_{node.name}"))
+            if isinstance(values[node], Tensor):
+                constant = _constant(graph, node, values[node])
+                values[constant] = values[node]
+                node.replace_all_uses_with(constant)
 
 
-def _use_modules(traced: fx.GraphModule) -> None:
-    """Replace calls such as `F.conv2d(x, self.weight, padding=1)` by modules of their own."""
-    for node in list(traced.graph.nodes):
-        name = getattr(node.target, "__name__", "")
-        if node.op != "call_function":
+def _constant(graph: fx.GraphModule, before: fx.Node, value: Tensor) -> fx.Node:
+    key = f"_constant_{before.name}"
+    graph.register_buffer(key, value)
+    with graph.graph.inserting_before(before):
+        node = graph.graph.get_attr(key)
+    node.meta["val"] = value
+    return node
+
+
+def _identities(graph: fx.GraphModule) -> None:
+    """Drop what changes nothing, and let no operation depend on how its input lies in memory."""
+    for node in list(graph.graph.nodes):
+        kind = name(node)
+        if kind in _RESHAPED:
+            _insert(graph, node, _ops.reshape.default, *node.args)
+        elif _changes_nothing(node, kind):
+            node.replace_all_uses_with(node.args[0])
+
+
+def _changes_nothing(node: fx.Node, kind: str) -> bool:
+    if kind in UNCHANGED:
+        return not (kind.endswith("dropout") and arguments(node)["train"])
+    if kind in ("pad", "constant_pad_nd"):
+        return not any(arguments(node)["pad"])
+    return kind in ("to", "_to_copy", "adaptive_avg_pool2d", "expand") and _alike(node)
+
+
+def _alike(node: fx.Node) -> bool:
+    """Whether the output has the shape, type and device of the input."""
+    before, after = node.args[0].meta.get("val"), node.meta.get("val")  # type: ignore[union-attr]
+    return (
+        isinstance(before, Tensor)
+        and isinstance(after, Tensor)
+        and before.dim() == after.dim()
+        and all(_same(a, b) for a, b in zip(before.shape, after.shape, strict=True))
+        and (before.dtype, before.device) == (after.dtype, after.device)
+    )
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two sides are the same number, or the same symbol."""
+    return str(a) == str(b)
+
+
+def _channels(graph: fx.GraphModule) -> None:
+    """Take channels by slices: ``x[:, i].unsqueeze(1)``, and the parts of a split."""
+    for node in list(graph.graph.nodes):
+        source = node.args[0] if node.args else None
+        if not isinstance(source, fx.Node):
             continue
-        if node.target in (F.max_pool2d, torch.max_pool2d):
-            name = "max_pool2d"
-        elif node.target not in (F.conv2d, torch.conv2d, F.avg_pool2d, F.pad):
-            continue
-        if len(node.args) > len(_PARAMETERS[name]):
-            continue
-        arguments = dict(zip(_PARAMETERS[name], node.args, strict=False)) | dict(node.kwargs)
-        inputs = arguments.pop("input")
-        part = _module(traced, name, arguments)
-        if part is not None:
-            traced.add_submodule(f"_{node.name}", part.eval())
-            with traced.graph.inserting_before(node):
-                node.replace_all_uses_with(traced.graph.call_module(f"_{node.name}", (inputs,)))
-    traced.graph.eliminate_dead_code()
-
-
-def _module(traced: fx.GraphModule, name: str, arguments: dict[str, Any]) -> nn.Module | None:
-    """The module that a function with these arguments stands for; None where there is none."""
-    tensors = {key: arguments.pop(key, None) for key in ("weight", "bias")}
-    if any(isinstance(value, fx.Node) for value in arguments.values()):
-        return None
-    if name == "max_pool2d":
-        return None if arguments.pop("return_indices", False) else nn.MaxPool2d(**arguments)
-    if name == "avg_pool2d":
-        return nn.AvgPool2d(**arguments)
-    if name == "pad":
-        constant = arguments.get("mode", "constant") == "constant" and len(arguments["pad"]) == 4
-        return (
-            nn.ConstantPad2d(arguments["pad"], arguments.get("value") or 0.0) if constant else None
-        )
-    if any(tensor is not None and tensor.op != "get_attr" for tensor in tensors.values()):
-        return None
-    weight = attribute(traced, tensors["weight"])
-    outputs, inputs = weight.shape[0], weight.shape[1] * arguments.get("groups", 1)
-    part = nn.Conv2d(inputs, outputs, weight.shape[2:], bias=False, **arguments)
-    part.weight = nn.Parameter(weight, requires_grad=False)
-    if tensors["bias"] is not None:
-        part.bias = nn.Parameter(attribute(traced, tensors["bias"]), requires_grad=False)
-    return part
-
-
-def _keep_channels(traced: fx.GraphModule) -> None:
-    """Select a channel as `x[:, i : i + 1]` instead of `x[:, i].unsqueeze(1)`: maps stay maps."""
-    for node in traced.graph.nodes:
-        name = getattr(node.target, "__name__", node.target)
-        if name != "unsqueeze" or node.args[1:] != (1,):
-            continue
-        selection = node.args[0]
-        index: Any = selection.args[1] if selection.target is operator.getitem else None
-        alone = len(selection.users) == 1 and isinstance(index, tuple) and len(index) == 2
-        if alone and index[0] == slice(None) and type(index[1]) is int and index[1] >= 0:
-            channel = index[1]
-            selection.args = (selection.args[0], (slice(None), slice(channel, channel + 1)))
-            node.replace_all_uses_with(selection)
-
-
-def _fold_batch_norms(traced: fx.GraphModule) -> None:
-    """Make a batch norm that follows a convolution, and nothing else does, part of it."""
-    for node, convolution, follower, norm in _couples(traced):
         if (
-            type(convolution) is nn.Conv2d
-            and type(norm) is nn.BatchNorm2d
-            and norm.running_mean is not None
+            name(node) == "unsqueeze"
+            and name(source) == "select"
+            and source.args[1] == node.args[1]
         ):
-            folded = _channels_last(fuse_conv_bn_eval(convolution, norm))
-            traced.add_submodule(f"_folded_{node.name}", folded)
-            node.target = f"_folded_{node.name}"
-            follower.replace_all_uses_with(node)
+            given, dimension = arguments(source), node.args[1]
+            sides = shape(given["self"])
+            assert sides is not None
+            if dimension in (0, -len(sides)):
+                continue
+            index = given["index"] % sides[dimension]
+            _insert(graph, node, _ops.slice.Tensor, given["self"], dimension, index, index + 1)
+        elif name(source) in ("chunk", "split", "split_with_sizes", "unbind"):
+            given = arguments(source)
+            parts: Any = source.meta["val"]
+            sides = shape(node)
+            dimension = given["dim"]
+            if sides is None or name(source) == "unbind" or dimension % len(sides) == 0:
+                continue
+            first = sum(int(part.shape[dimension]) for part in parts[: int(node.args[1])])
+            end = first + int(sides[dimension])
+            _insert(graph, node, _ops.slice.Tensor, given["self"], dimension, first, end)
 
 
-def _fold_padding(traced: fx.GraphModule) -> None:
-    """Let a convolution pad by itself where zeros are padded for it alone, as many on each side."""
-    for node, padding, follower, convolution in _couples(traced):
-        if not isinstance(padding, nn.ConstantPad2d) or type(convolution) is not nn.Conv2d:
+def _shuffles(graph: fx.GraphModule) -> None:
+    """Channels in another order: cut into groups, the groups transposed, and flattened again."""
+    for node in list(graph.graph.nodes):
+        if name(node) not in ("reshape", "flatten"):
             continue
-        left, right, top, bottom = padding.padding
-        even = padding.value == 0 and left == right >= 0 and top == bottom >= 0
-        if even and convolution.padding in ("valid", (0, 0)):
-            padded = copy.copy(convolution)  # with the same weights
-            padded.padding, padded.padding_mode = (top, left), "zeros"
-            traced.add_submodule(f"_padded_{follower.name}", padded)
-            follower.target = f"_padded_{follower.name}"
-            node.replace_all_uses_with(node.all_input_nodes[0])
+        turned: Any = node.args[0]
+        cut: Any = turned.args[0] if name(turned) == "transpose" else turned
+        if name(cut) != "reshape" or turned is cut:
+            continue
+        before, groups, after = shape(cut.args[0]), shape(cut), shape(node)
+        if before is None or groups is None or after is None or len(before) != 4:
+            continue
+        rest = [str(side) for side in (before[0], *before[2:])]
+        same = [str(side) for side in before] == [str(side) for side in after]
+        whole = len(groups) == 5 and [str(side) for side in (groups[0], *groups[3:])] == rest
+        if same and whole and set(turned.args[1:3]) == {1, 2}:
+            order = torch.arange(int(before[1])).view(int(groups[1]), int(groups[2])).T.flatten()
+            chosen = _constant(graph, node, order.to(node.meta["val"].device))
+            _insert(graph, node, _ops.index_select.default, cut.args[0], 1, chosen)
 
 
-def _couples(traced: fx.GraphModule) -> Iterator[tuple[fx.Node, nn.Module, fx.Node, nn.Module]]:
-    """Calls of a module whose result only a call of another module reads, each with its module."""
-    for node in list(traced.graph.nodes):
+def _batch_norms(graph: fx.GraphModule) -> None:
+    """Make a batch norm that follows a convolution, and nothing else does, part of it."""
+    for convolution, norm in _couples(graph, "conv2d", "batch_norm"):
+        given, follows = arguments(convolution), arguments(norm)
+        keys = ("weight", "bias", "running_mean", "running_var")
+        tensors = [given["weight"], given["bias"], *(follows[key] for key in keys)]
+        if follows["training"] or follows["running_mean"] is None or not _all_known(tensors):
+            continue
+        known: list[Any] = [_known(graph, each) for each in tensors]
+        weight, bias, gamma, beta, mean, variance = known
+        wide = torch.promote_types(weight.dtype, torch.float32)  # folding in half would round twice
+        folded = fuse_conv_bn_weights(
+            weight.to(wide), bias, mean, variance, follows["eps"], gamma, beta
+        )
+        new = [_constant(graph, convolution, each.detach().to(weight.dtype)) for each in folded[:1]]
+        new.append(_constant(graph, norm, folded[1].detach().to(weight.dtype)))
+        with graph.graph.inserting_before(norm):
+            made = graph.graph.call_function(
+                _ops.conv2d.default, (given["input"], *new, *_geometry(given))
+            )
+        made.meta = dict(norm.meta)
+        norm.replace_all_uses_with(made)
+
+
+def _geometry(given: dict[str, Any]) -> tuple[Any, ...]:
+    return given["stride"], given["padding"], given["dilation"], given["groups"]
+
+
+def _all_known(tensors: list[Any]) -> bool:
+    return all(each is None or each.op == "get_attr" for each in tensors)
+
+
+def _known(graph: fx.GraphModule, node: fx.Node | None) -> Tensor | None:
+    return None if node is None else attribute(graph, node)
+
+
+def _padding(graph: fx.GraphModule) -> None:
+    """Let a convolution pad by itself where zeros are padded for it alone, as many on each side."""
+    for padding, convolution in _couples(graph, "pad", "conv2d"):
+        pads = constant_padding(padding)
+        given = arguments(convolution)
+        if pads is None or pads[0] != 0 or not isinstance(given["padding"], list):
+            continue
+        left, right, top, bottom = pads[1]
+        even = left == right >= 0 and top == bottom >= 0 and not any(given["padding"])
+        if even and given["input"] is padding:
+            given["padding"] = [top, left]
+            convolution.args = (
+                padding.args[0], given["weight"], given["bias"], *_geometry(given),
+            )  # fmt: skip
+            convolution.kwargs = {}
+
+
+def constant_padding(node: fx.Node) -> tuple[float, tuple[int, int, int, int]] | None:
+    """Value and sides (left, right, top, bottom) of a padding of maps with a constant."""
+    if name(node) not in ("pad", "constant_pad_nd"):
+        return None
+    given = arguments(node)
+    pads = list(given["pad"])
+    sides = shape(node)
+    if given.get("mode", "constant") != "constant" or sides is None or len(sides) != 4:
+        return None
+    if any(not isinstance(side, int) for side in pads) or any(pads[4:]):
+        return None
+    left, right, top, bottom = (*pads, 0, 0, 0, 0)[:4]
+    return float(given["value"] or 0.0), (left, right, top, bottom)
+
+
+def _couples(graph: fx.GraphModule, first: str, second: str) -> list[tuple[fx.Node, fx.Node]]:
+    """Operations of one kind whose result only one of another kind reads, as its first input."""
+    found = []
+    for node in graph.graph.nodes:
         follower = next(iter(node.users)) if len(node.users) == 1 else None
-        if follower is not None and node.op == follower.op == "call_module":
-            first, second = (traced.get_submodule(str(each.target)) for each in (node, follower))
-            yield node, first, follower, second
+        if (
+            follower is not None
+            and name(node) == first
+            and name(follower) == second
+            and follower.args[:1] == (node,)
+        ):
+            found.append((node, follower))
+    return found
 
 
-def copied(traced: fx.GraphModule) -> tuple[fx.GraphModule, dict[fx.Node, fx.Node]]:
-    """A copy whose graph can be changed, and its node for each node; modules are shared."""
-    graph, nodes = fx.Graph(), dict[fx.Node, fx.Node]()
-    graph.output(graph.graph_copy(traced.graph, nodes))
-    return fx.GraphModule(traced, graph), nodes
+def _channels_last(graph: fx.GraphModule) -> None:
+    for node in list(graph.graph.nodes):
+        weight = node.args[1] if name(node) == "conv2d" else None
+        if isinstance(weight, fx.Node) and weight.op == "get_attr":
+            tensor = attribute(graph, weight)
+            last = tensor.contiguous(memory_format=torch.channels_last)
+            if last.stride() != tensor.stride():
+                node.args = (node.args[0], _constant(graph, node, last), *node.args[2:])
 
 
-def attribute(traced: fx.GraphModule, node: fx.Node) -> Any:
+def _insert(graph: fx.GraphModule, node: fx.Node, target: Any, *args: Any) -> None:
+    """Put another operation in the place of a node."""
+    with graph.graph.inserting_before(node):
+        made = graph.graph.call_function(target, args)
+    made.meta = dict(node.meta)
+    node.replace_all_uses_with(made)
+
+
+def copied(graph: fx.GraphModule) -> tuple[fx.GraphModule, dict[fx.Node, fx.Node]]:
+    """A copy whose graph can be changed, and its node for each node; weights are shared."""
+    made, nodes = fx.Graph(), dict[fx.Node, fx.Node]()
+    made.output(made.graph_copy(graph.graph, nodes))
+    return fx.GraphModule(graph, made), nodes
+
+
+def attribute(graph: fx.GraphModule, node: fx.Node) -> Any:
     """The tensor that a `get_attr` node names."""
-    return operator.attrgetter(str(node.target))(traced)
+    return getattr(graph, str(node.target))

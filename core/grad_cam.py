@@ -7,82 +7,79 @@ Localization", ICCV 2017; Guided Grad-CAM, of the same paper, multiplies Guided 
 from collections.abc import Generator
 
 import torch
-from captum.attr import LayerAttribution, LayerGradCam
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional as F
 
+from core import watched_layers
 from core.asking import Asked, Progress, finite_gradients
 from core.errors import SettingError
+from core.incremental import IncrementalNetwork
 from core.rectifiers import guided_backprop
 from core.settings import GradCamSetting
 from core.turns import turn
+from core.watched_layers import Layer
+
+WITHOUT_MAPS = "its later layers hold no maps"
 
 
 def grad_cam(asked: Asked, setting: GradCamSetting) -> Generator[Progress, None, None]:
     """Grad-CAM, enlarged bilinearly to the input's size: (1, H, W), not negative.
 
-    Guided, it is (C, H, W): Guided Backprop times that.
+    Guided, it is (C, H, W): Guided Backprop times that. A map of zeros says that nothing in the
+    layer speaks for the class.
 
     Raises:
         SettingError: there is no such layer, or the network is not made of maps.
     """
-    with turn:
-        names = layers(asked.layers, asked.inputs)
-        if not names:
-            raise SettingError(f"Grad-CAM cannot be had for this model, since {WITHOUT_MAPS}.")
-        name = names[-1] if setting.layer is None else setting.layer
-        if name not in names:
-            raise SettingError(
-                f'There is no layer "{name}" with a map: choose one of {", ".join(names)}.'
-            )
-        with torch.enable_grad():
-            cam = LayerGradCam(
-                lambda batch: asked.question.scores(asked.layers(batch)),
-                asked.layers.get_submodule(name),
-            ).attribute(asked.inputs.clone().requires_grad_(), relu_attributions=True)
-        cam = finite_gradients(cam)
-        size = tuple(asked.inputs.shape[2:])
-        values = LayerAttribution.interpolate(cam, size, "bilinear")[0].detach().double().cpu()
+    with turn, torch.inference_mode(False):
+        values = _cam(asked, _layer(asked, setting.layer))
         if setting.guided:
             values = values * guided_backprop(asked)[0].detach().double().cpu()
     yield Progress(1, 1, lambda: values)
 
 
-WITHOUT_MAPS = "its later layers hold no maps"
-
-
-def layers(module: nn.Module, inputs: Tensor) -> tuple[str, ...]:
-    """The layers that Grad-CAM can look at: for each size of map, the last that has it.
+def layers(network: IncrementalNetwork, inputs: Tensor) -> tuple[str, ...]:
+    """The layers that are offered: for each size of map, the last that has it.
 
     Args:
-        module: the network; runs once.
-        inputs: (1, C, H, W).
+        network: a network.
+        inputs: a picture (1, C, H, W).
 
     Returns:
-        Names of submodules, largest maps first; none if the network soon has no maps any more, as
-        vision transformers do after they cut the picture into patches.
+        Names of submodules, largest maps first; none if the network soon has no maps any more.
     """
-    finished: list[tuple[str, torch.Size | None]] = []
+    last: dict[tuple[int, int], str] = {}
+    for name, layer in watched_layers.layers(network, inputs).items():
+        last.pop(layer.places.grid, None)
+        last[layer.places.grid] = name
+    return tuple(last.values())
 
-    def note(name: str, output: object) -> None:
-        shape = output.shape if isinstance(output, Tensor) else None
-        finished.append((name, shape))
 
-    hooks = [
-        part.register_forward_hook(lambda *call, name=name: note(name, call[2]))
-        for name, part in module.named_modules()
-        if name
-    ]
-    try:
-        with torch.no_grad():
-            module(inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    names = [name for name, _ in finished]
-    last: dict[tuple[int, int], int] = {}
-    for place, (name, shape) in enumerate(finished):
-        if shape is not None and len(shape) == 4 and min(shape[2:]) > 1 and names.count(name) == 1:
-            last[shape[2], shape[3]] = place
-    if not last or max(last.values()) + 1 < len(finished) / 2:
-        return ()
-    return tuple(finished[place][0] for place in sorted(last.values()))
+def _layer(asked: Asked, wanted: str | None) -> Layer:
+    """The layer to look at.
+
+    Raises:
+        SettingError: it cannot be looked at: the true reason.
+    """
+    offered = layers(asked.network, asked.inputs)
+    if not offered:
+        raise SettingError(f"Grad-CAM cannot be had for this model, since {WITHOUT_MAPS}.")
+    known = watched_layers.layers(asked.network, asked.inputs)
+    name = offered[-1] if wanted is None else wanted
+    if name not in known:
+        reason = watched_layers.why_not(asked.network, name)
+        raise SettingError(f"{reason}: choose one of {', '.join(offered)}.")
+    return known[name]
+
+
+def _cam(asked: Asked, layer: Layer) -> Tensor:
+    """The map of a layer, float64 (1, H, W) on the CPU."""
+    with torch.enable_grad():
+        logits, values = layer.run(asked.inputs.clone().requires_grad_())
+        scores = asked.question.scores(logits)
+        (gradients,) = torch.autograd.grad(scores.sum(), values)
+    maps = layer.places.map(values.detach())
+    slopes = layer.places.map(finite_gradients(gradients))
+    cam = (maps * slopes.mean((2, 3), keepdim=True)).sum(1, keepdim=True).relu()
+    size = tuple(asked.inputs.shape[2:])
+    return F.interpolate(cam, size, mode="bilinear")[0].detach().double().cpu()

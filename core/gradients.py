@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from functools import partial
 
+import torch
 from torch import Tensor, nn
 
 from core import grad_cam, gradient_shap, integration, rectifiers, smoothing
@@ -109,11 +110,10 @@ def gradient_steps(
     """
     check_inputs(inputs)
     reference = baseline_like(baseline, inputs)
-    network = memory.prepared(module).network
-    asked = Asked(
-        *(network.module, network.layers, inputs.detach(), reference, question, batch_seconds),
-        alone=network.mixes_batch,
-    )
+    network = memory.prepared(module, inputs).network
+    with torch.inference_mode(False):
+        given = inputs.detach().clone(), reference.detach().clone()
+        asked = Asked(network, *given, question, batch_seconds)
     with turn:
         at_input, at_reference = ends(asked)
     adds_up = _adds_up(setting)
@@ -167,7 +167,7 @@ def _progress(asked: Asked, setting: GradientsSetting) -> Generator[Progress, No
 
 def _once(method: Callable[[Asked], Tensor], asked: Asked) -> Generator[Progress, None, None]:
     """A method that needs a single pass forward and back."""
-    with turn:
+    with turn, torch.inference_mode(False):
         values = finite_gradients(method(asked))[0].detach().double().cpu()
     yield Progress(1, 1, lambda: values)
 

@@ -5,90 +5,200 @@ So the activations of the clean picture are kept; for each window only the recta
 that the window can reach is computed, and what lies around it is read from what was kept. The
 result is exact. The idea is Krypton's (Nakandala, Kumar & Papakonstantinou, "Incremental and
 Approximate Inference for Faster Occlusion-based Deep CNN Explanations", SIGMOD 2019), which knew
-three networks by hand; here it follows from the graph of any network that torch.fx can trace:
+three networks by hand; here it follows from the graph of any network that torch can export:
 
-    network = IncrementalNetwork(model)
-    kept = network.keep(picture)                       # (1, 3, H, W)
+    network = IncrementalNetwork(model, picture)       # (1, 3, H, W)
+    kept = network.keep(picture)
     logits = kept.rescore(grey_patches, tops, lefts)   # (n, 3, h, w) -> (n, classes)
 
-`core.folding` copies, traces and simplifies the network, `core.compilation` makes steps of its
-graph, `core.layers` knows what each kind of step does to a rectangle, `core.passes` runs them.
+`core.capture` records the network, `core.folding` simplifies the record, `core.compilation` makes
+steps of it, `core.layers` knows what each kind of step does to a rectangle, `core.passes` runs
+them, and `core.checking` compares what comes out with the network itself.
 """
 
-from collections.abc import Sequence
+import logging
+import math
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from core.capture import Captured, Logits, captured
+from core.checking import (
+    Agreement,
+    covered,
+    difference,
+    first_line,
+    is_rounding,
+    own_batch,
+    own_scores,
+    probes,
+)
 from core.compilation import Program
 from core.differentiable import differentiable
-from core.errors import SettingError
-from core.folding import folded_graph, inference_copy
+from core.errors import ModelError, SettingError, UserError
+from core.folding import folded
+from core.free_memory import out_of_memory
 from core.layers import Pairs
+from core.mixing import mixing
 from core.passes import ChangedPass, DensePass, KeepingPass
+from core.twin import Network, private_twin
 
 LOCAL_SHARE = 0.1
 """A network is evaluated densely if a local change stays local in fewer of its layers than this."""
 
+_log = logging.getLogger(__name__)
+
 Positions = Tensor | Sequence[int]
+Recorder = Callable[[Network, Tensor, bool], Captured]
+
+
+def record(network: Network, inputs: Tensor, single: bool) -> Captured:
+    """The graph of a network. Its forward runs on a twin of its own, which is thrown away."""
+    return captured(private_twin(network), inputs, single=single)
 
 
 class IncrementalNetwork:
-    """A convolutional network prepared for exact re-inference on locally changed inputs.
+    """A network prepared for exact re-inference on locally changed inputs of one size.
 
-    The module is copied and left as it is; the copy is in eval mode. Once made, an instance does
-    not change: it serves any number of pictures and threads at once.
+    The module is left as it is: what runs is a private twin of it in eval mode. It serves any
+    number of pictures of that size and threads at once.
 
     Attributes:
+        twin: the network itself, in eval mode, as a module.
+        captured: the network as a graph; None if there is none that agrees with it.
+        single: whether pictures are computed one by one, since a batch would change their scores.
         fallback: None, or a sentence that says why every change is computed densely.
-        mixes_batch: whether the inputs of a batch depend on each other.
-        layers: the copy, its submodules named as the module's; none writes into its input.
+        agreement: how far the scores of the graph were from the network's own.
     """
 
-    def __init__(self, module: nn.Module) -> None:
-        """Prepare a module that takes pictures (n, C, H, W) to logits (n, classes)."""
+    def __init__(self, module: Network, inputs: Tensor, recorder: Recorder = record) -> None:
+        """Prepare a network and compare what was prepared with the network itself.
+
+        Args:
+            module: takes pictures (n, C, H, W) to logits, as `core.outputs` finds them.
+            inputs: a picture (1, C, H, W), on which both are compared.
+            recorder: makes the graph.
+
+        Raises:
+            ModelError: the network cannot be computed, returns no logits, or gives other scores
+                each time.
+        """
+        with torch.inference_mode(False):  # what is made in it cannot be differentiated later
+            self._begin(module, inputs, recorder)
+
+    def _begin(self, module: Network, inputs: Tensor, recorder: Recorder) -> None:
+        self.twin = private_twin(module)
+        self.captured: Captured | None = None
+        self.single = False
         self.fallback: str | None = None
-        self.layers = inference_copy(module)
+        self.agreement = Agreement()
         self._graph: fx.GraphModule | None = None
         self._program: Program | None = None
-        self.mixes_batch = any(
-            isinstance(part, _BatchNorm) and part.running_mean is None
-            for part in self.layers.modules()
-        )
-        if self.mixes_batch:
-            self.fallback = (
-                "A batch norm without running statistics lets the pictures of a batch depend on "
-                "each other, so every change is computed densely and by itself."
+        inputs = inputs.detach().clone()
+        self._like = inputs.new_empty((0, *inputs.shape[1:]))
+        patches, tops, lefts = probes(inputs)
+        pictures = torch.cat([inputs, covered(inputs, patches, tops, lefts)])
+        truth = own_scores(self.twin, pictures)
+        reason = self._prepare(module, inputs, truth, recorder)
+        if reason is not None:
+            self._compute_by_itself(pictures, truth, reason)
+
+    def _prepare(
+        self, module: Network, inputs: Tensor, truth: Tensor, recorder: Recorder
+    ) -> str | None:
+        """Find a graph that gives the network's own scores; if there is none, say why."""
+        reason = ""
+        for single in (False, True):
+            try:
+                found = recorder(module, inputs, single)
+                self._use(found)
+            except UserError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the network's own code may raise anything
+                # What keeps it from being recorded for any batch says more than what follows.
+                reason = reason or f"it cannot be exported ({first_line(error)})"
+                continue
+            for self.single in (False, True)[int(single) :]:
+                apart = self._apart(inputs, truth)
+                if is_rounding(apart, truth):
+                    self.agreement = Agreement(2, apart)
+                    return None
+            reason = reason or (
+                f"its exported graph gives scores that differ by {apart:.2g}"
+                if math.isfinite(apart)
+                else "its exported graph cannot be computed"
             )
-            return
-        try:
-            graph = folded_graph(self.layers)
-            self._program = Program.of(graph)
-            graph.recompile()
-            self._graph = graph
-        except Exception as error:  # noqa: BLE001 - the module's own code may raise anything
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.fallback = (
-                f"The network cannot be traced, so every change is computed densely: {reason}"
-            )
-            return
+        self.captured = self._graph = self._program = None
+        return reason
+
+    def _use(self, found: Captured) -> None:
+        self.captured = found
+        self._graph = folded(found.of(self.twin))
+        self._program = Program.of(self._graph)
+        cause = mixing(self._program)
         layers = self._program.layers
         local = self._program.local.intersection(layers)
-        if len(local) < LOCAL_SHARE * len(layers):
-            self.fallback = (
-                f"The whole picture is mixed after {len(local)} of {len(layers)} layers, so every "
-                "change is computed densely."
+        self.fallback = None
+        if cause is not None and len(local) < LOCAL_SHARE * len(layers):
+            self.fallback = f"{cause[0].upper()}{cause[1:]}, so every change is computed densely."
+
+    def _apart(self, inputs: Tensor, truth: Tensor) -> float:
+        """How far the graph's scores of the picture and of two changes of it are from the truth."""
+        patches, tops, lefts = probes(inputs)
+        try:
+            kept = self.keep(inputs)
+            found = [torch.cat([kept.scores, kept.rescore(patches, tops, lefts)])]
+            found.append(self.dense(torch.cat([inputs, covered(inputs, patches, tops, lefts)])))
+            alone = kept.rescore(patches[:1], tops[:1], lefts[:1])
+        except (MemoryError, UserError):
+            raise
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            _log.info("the exported graph cannot be computed", exc_info=error)
+            return float("inf")
+        return max(*(difference(each, truth) for each in found), difference(alone, truth[1:2]))
+
+    def _compute_by_itself(self, pictures: Tensor, truth: Tensor, reason: str) -> None:
+        """Let the module compute everything, one picture at a time if a batch changes its scores.
+
+        Raises:
+            ModelError: it gives other scores each time.
+        """
+        apart = difference(own_scores(self.twin, pictures), truth)
+        if not is_rounding(apart, truth):
+            raise ModelError(
+                f"The model gives other scores each time, by up to {apart:.2g}, so that no map of "
+                "it means anything: switch off its noise, or dropout that stays on in eval mode."
             )
+        try:
+            together = own_batch(self.twin, pictures)
+        except ModelError:
+            self.single = True
+        else:
+            self.single = not is_rounding(difference(together, truth), truth)
+        how = "one by one" if self.single else "densely"
+        self.fallback = f"The module itself computes every change {how}, since {reason}."
+
+    def distrust(self, apart: float) -> None:
+        """Let the module itself compute from now on: the graph gave other scores."""
+        self.captured = self._graph = self._program = None
+        self.__dict__.pop("module", None)
+        self.fallback = (
+            "The module itself computes every change densely, since its exported graph gave scores "
+            f"that differ by {apart:.2g}."
+        )
 
     @cached_property
     def module(self) -> nn.Module:
-        """The copy, simplified if possible: what the gradient methods differentiate."""
+        """What the gradient methods differentiate: the simplified graph, or the network itself."""
         if self._program is None or self._graph is None:
-            return self.layers
-        return differentiable(self._graph, self._program)
+            return Logits(self.twin)
+        with torch.inference_mode(False):
+            return differentiable(self._graph, self._program)
 
     def dense(self, batch: Tensor) -> Tensor:
         """Logits (n, classes) of whole pictures (n, C, H, W)."""
@@ -96,19 +206,22 @@ class IncrementalNetwork:
             scores = self._dense(batch)
         return scores.clone()
 
+    def own_scores(self, batch: Tensor) -> Tensor:
+        """What the network itself says of pictures (n, C, H, W), one at a time: (n, classes)."""
+        return own_scores(self.twin, batch)
+
     def _dense(self, batch: Tensor) -> Tensor:
-        if self.mixes_batch:
-            return torch.cat([self.layers(picture) for picture in batch.split(1)])
-        batch = batch.contiguous(memory_format=torch.channels_last)
         if self._program is None:
-            return self.layers(batch)
-        return DensePass(self._program).run(batch)
+            return (own_scores if self.single else own_batch)(self.twin, batch)
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        parts = batch.split(1) if self.single else (batch,)
+        return torch.cat([DensePass(self._program).run(part) for part in parts])
 
     def keep(self, inputs: Tensor) -> "KeptActivations":
         """Run once on a picture (1, C, H, W) and keep what changes of it will need.
 
         Raises:
-            SettingError: there is not exactly one picture, or the network does not return logits.
+            SettingError: there is not exactly one picture.
         """
         return KeptActivations(self, inputs)
 
@@ -125,10 +238,11 @@ class KeptActivations:
 
     def __init__(self, network: IncrementalNetwork, inputs: Tensor) -> None:
         """See `IncrementalNetwork.keep`."""
-        if inputs.dim() != 4 or inputs.shape[0] != 1:
+        like = network._like
+        if inputs.shape != (1, *like.shape[1:]) or inputs.dtype != like.dtype:
             raise SettingError(
-                f"The input has the shape {tuple(inputs.shape)}; pass one picture, "
-                "(1, channels, height, width)."
+                f"The input has the shape {tuple(inputs.shape)} and type {inputs.dtype}; pass one "
+                f"picture like that which was prepared, {(1, *like.shape[1:])} and {like.dtype}."
             )
         self._network = network
         self._pass: KeepingPass | None = None
@@ -143,11 +257,6 @@ class KeptActivations:
                 scores = self._pass.run(self._inputs)
                 self.dense_multiply_adds = self._pass.multiply_adds
                 self.live_bytes = self._pass.live_bytes
-        if not isinstance(scores, Tensor) or scores.dim() != 2:
-            raise SettingError(
-                "The network does not return one tensor of logits (pictures, classes); wrap it in "
-                "a module that does."
-            )
         self.scores = scores.clone()
 
     def rescore(self, patches: Tensor, tops: Positions, lefts: Positions) -> Tensor:
@@ -169,15 +278,19 @@ class KeptActivations:
             if self._pass is None or self._network.fallback is not None:
                 scores = self._network._dense(self._whole(patches, start))
             else:
-                scores = ChangedPass(self._pass, start, size).run(patches)
+                alone = range(len(patches)) if self._network.single else ()
+                parts = [slice(n, n + 1) for n in alone] or [slice(None)]
+                scores = torch.cat(
+                    [
+                        ChangedPass(self._pass, start[:, part], size).run(patches[part])
+                        for part in parts
+                    ]
+                )
         return scores.clone()
 
     def _whole(self, patches: Tensor, start: Pairs) -> Tensor:
-        pictures = self._inputs.repeat(len(patches), 1, 1, 1)
-        height, width = patches.shape[2:]
-        for picture, patch, (top, left) in zip(pictures, patches, start.T.tolist(), strict=True):
-            picture[:, top : top + height, left : left + width] = patch
-        return pictures
+        tops, lefts = start.tolist()
+        return covered(self._inputs, patches, tops, lefts)
 
     def groups(
         self, height: int, width: int, tops: Positions, lefts: Positions, batch: int

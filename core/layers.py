@@ -64,13 +64,25 @@ class Pass(Plan, Protocol):
     """The values of a pass through the network."""
 
     def value(self, node: fx.Node) -> Any:
-        """What was computed of a value: its region, or all of it."""
+        """What was computed of a value: its region (n, C, h, w), or all of it with its own axes."""
 
     def whole(self, node: fx.Node) -> Any:
-        """All of a value, for every window."""
+        """All of a value with its own axes, for every window."""
 
     def window(self, node: fx.Node, start: Pairs, size: Pairs, fill: float) -> Tensor:
         """(n, C, *size) of a map from start (2, n) on; outside of the map there is `fill`."""
+
+    def kept_window(self, node: fx.Node, start: Pairs, size: Pairs, fill: float) -> Tensor:
+        """The same of the map as it was kept, in memory of its own."""
+
+    def overlay(self, window: Tensor, node: fx.Node, start: Pairs) -> None:
+        """Write what changed of a map into a window (n, C, h, w) that begins at start (2, n).
+
+        Of a value that was computed as a whole, all, into a window of the whole map.
+        """
+
+    def channels(self, node: fx.Node) -> int:
+        """How many channels a map has."""
 
     def blank(self, node: fx.Node) -> Any:
         """A value of the right shape, for those who look at nothing else."""
@@ -85,18 +97,23 @@ class Step:
         inputs: the values that it reads.
         run: computes all outputs from all inputs.
         terms: multiply-adds for one number of the output.
+        run_local: the same on maps (n, C, h, w), where the values themselves have other axes.
     """
 
     node: fx.Node
     inputs: tuple[fx.Node, ...]
     run: Callable[..., Any]
     terms: int = 0
+    run_local: Callable[..., Any] | None = None
 
     local = False
     """Whether a local change of the inputs can stay local."""
 
     reads_surroundings = True
     """Whether unchanged inputs around a changed rectangle are read."""
+
+    keeps_output = False
+    """Whether the unchanged output around a changed rectangle is read."""
 
     def surroundings(self, limit: Pairs, output: Pairs) -> tuple[Pairs, Pairs, float]:  # noqa: ARG002
         """The padding of an input of size limit (2,): before it, after it, and its value."""
@@ -132,9 +149,10 @@ class Pointwise(Step):
         """The input's."""
         return plan.region(self.inputs[0])
 
-    def compute(self, state: Pass, region: Region | None) -> Any:  # noqa: ARG002
+    def compute(self, state: Pass, region: Region | None) -> Any:
         """What was computed of the input is all that is needed."""
-        return self.run(state.value(self.inputs[0]))
+        run = self.run if region is None else self.run_local or self.run
+        return run(state.value(self.inputs[0]))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -181,7 +199,42 @@ class Join(Step):
         if region is None:
             return super().compute(state, region)
         start, size = region.start, region.size
-        return self.run(*(state.window(node, start, size, 0.0) for node in self.inputs))
+        run = self.run_local or self.run
+        return run(*(state.window(node, start, size, 0.0) for node in self.inputs))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Concatenation(Join):
+    """Maps of one size whose channels are put side by side.
+
+    Most of them did not change: so the result is kept, not what it is made of, and only what did
+    change is written into a copy of it.
+
+    Attributes:
+        parts: the maps in order; one may come several times.
+        order: the permutation of (n, C, H, W) that gives the axes of the result.
+    """
+
+    parts: tuple[fx.Node, ...]
+    order: tuple[int, ...]
+
+    reads_surroundings = False
+    keeps_output = True
+
+    def compute(self, state: Pass, region: Region | None) -> Any:
+        """What was kept of the result, with the changed parts of the inputs on top."""
+        starts = [each.start for node in self.inputs if (each := state.region(node)) is not None]
+        if not starts:
+            return self.run(*(state.value(node) for node in self.inputs))
+        start = np.zeros_like(starts[0]) if region is None else region.start
+        size = state.limit(self.node) if region is None else region.size
+        window = state.kept_window(self.node, start, size, 0.0)
+        first = 0
+        for part in self.parts:
+            channels = state.channels(part)
+            state.overlay(window[:, first : first + channels], part, start)
+            first += channels
+        return window.permute(self.order) if region is None else window
 
 
 @dataclass(frozen=True)

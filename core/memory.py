@@ -2,35 +2,39 @@
 
 Scores are kept by position, not by grid, for one (model, picture, window, baseline): a survey with
 another stride shares whatever positions coincide. Models are recognised by identity and by a
-fingerprint of their weights and settings, so that a changed model never meets old scores.
+fingerprint of all that they compute with, so that a changed model never meets old scores.
 """
 
 import threading
 from collections import OrderedDict
+from collections.abc import Hashable
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-import xxhash
-from torch import Tensor, nn
+from torch import Tensor
 
-from core.incremental import IncrementalNetwork
+from core.capture import Captured
+from core.checking import Agreement, first_line
+from core.errors import UserError
+from core.fingerprint import fingerprint, structure
+from core.incremental import IncrementalNetwork, record
+from core.twin import Network
 
 _LIMIT_BYTES = 256 << 20  # 65,000 windows of 1,000 classes
-_PLAIN = (int, float, str, tuple, type(None))
+_SIZES = 4  # sizes of input for which a network stays prepared
+_RECORDS = 16  # graphs, whose weights belong to the networks
 
 
 class Prepared(NamedTuple):
-    """A module prepared for surveys.
+    """A network prepared for surveys of one size of input.
 
     Attributes:
-        fingerprint: of the module when it was prepared.
-        network: the module, ready for incremental inference.
-        key: stands for this module with these weights; unlike an id, it is never used again.
+        network: ready for incremental inference.
+        key: of the network when it was prepared; see `Memory.key`.
     """
 
-    fingerprint: str
     network: IncrementalNetwork
     key: object
 
@@ -40,11 +44,13 @@ class KnownScores:
 
     Attributes:
         clean: logits of the uncovered picture, float32 (classes,).
+        agreement: how far those windows that the network itself computed too were from it.
     """
 
     def __init__(self, size: tuple[int, int], clean: Tensor) -> None:
         """Begin empty, for windows whose corners lie inside ``size`` (height, width)."""
         self.clean = clean
+        self.agreement = Agreement()
         self._rows = np.full(size, -1, dtype=np.int32)
         self._logits = torch.empty(0, len(clean))
         self._count = 0
@@ -76,6 +82,13 @@ class KnownScores:
             self._rows[tuple(corners[new].T)] = np.arange(self._count, needed)
             self._count = needed
 
+    def forget(self) -> None:
+        """Forget all windows, which are not to be believed."""
+        with self._lock:
+            self._rows[:] = -1
+            self._count = 0
+            self.agreement = Agreement()
+
     @property
     def bytes(self) -> int:
         """Memory that is held."""
@@ -91,18 +104,68 @@ class Memory:
     def __init__(self, limit_bytes: int = _LIMIT_BYTES) -> None:
         """Begin empty, to hold about ``limit_bytes`` of scores."""
         self._limit = limit_bytes
-        self._prepared: WeakKeyDictionary[nn.Module, Prepared] = WeakKeyDictionary()
+        self._keys: WeakKeyDictionary[Network, tuple[str, object]] = WeakKeyDictionary()
+        self._prepared: WeakKeyDictionary[Network, OrderedDict[Hashable, Prepared]]
+        self._prepared = WeakKeyDictionary()
+        self._records: OrderedDict[Hashable, Captured | ValueError] = OrderedDict()
+        self._preparing = threading.Lock()
         self._scores: OrderedDict[tuple[object, ...], KnownScores] = OrderedDict()
         self._lock = threading.RLock()
 
-    def prepared(self, module: nn.Module) -> Prepared:
-        """The module, ready for incremental inference; prepared again if it was changed since."""
-        now = fingerprint(module)
+    def key(self, network: Network) -> object:
+        """What stands for a network as it is now; unlike an id, it is never used again.
+
+        Changed in any way that may change its scores, a network has another key.
+        """
+        now = fingerprint(network)
         with self._lock:
-            known = self._prepared.get(module)
-            if known is None or known.fingerprint != now:
-                known = self._prepared[module] = Prepared(now, IncrementalNetwork(module), object())
+            known = self._keys.get(network)
+            if known is None or known[0] != now:
+                known = self._keys[network] = (now, object())
+            return known[1]
+
+    def prepared(self, network: Network, inputs: Tensor) -> Prepared:
+        """A network, ready for inputs like one (1, C, H, W); prepared again if it was changed.
+
+        What is prepared is compared with the network itself on that input.
+
+        Raises:
+            ModelError: the network cannot be computed on it.
+        """
+        key = self.key(network)
+        like = tuple(inputs.shape), inputs.dtype, inputs.device
+        with self._preparing:
+            with self._lock:
+                sizes = self._prepared.setdefault(network, OrderedDict())
+                known = sizes.get(like)
+            if known is None or known.key is not key:
+                made = IncrementalNetwork(network, inputs, self._record)
+                known = sizes[like] = Prepared(made, key)
+            with self._lock:
+                sizes.move_to_end(like)
+                while len(sizes) > _SIZES:
+                    sizes.popitem(last=False)
             return known
+
+    def _record(self, network: Network, inputs: Tensor, single: bool) -> Captured:
+        """The graph of a network; networks of one structure share it."""
+        key = (structure(network), tuple(inputs.shape), inputs.dtype, inputs.device, single)
+        found = self._records.get(key)
+        if found is None:
+            try:
+                found = record(network, inputs, single)
+            except UserError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the network's own code may raise anything
+                # Without what it refers to, which would hold all that the network computed.
+                found = ValueError(first_line(error))
+            self._records[key] = found
+        self._records.move_to_end(key)
+        while len(self._records) > _RECORDS:
+            self._records.popitem(last=False)
+        if isinstance(found, ValueError):
+            raise found
+        return found
 
     def scores(self, *key: object) -> KnownScores | None:
         """What is known under a key, if anything."""
@@ -129,44 +192,11 @@ class Memory:
             self._scores.clear()
 
     def forget(self) -> None:
-        """Drop everything."""
+        """Drop all networks and scores; graphs, which hold no weights, stay."""
         with self._lock:
             self._prepared.clear()
+            self._keys.clear()
             self._scores.clear()
 
 
 memory = Memory()
-
-
-def digest(tensor: Tensor) -> str:
-    """Hex XXH3 (128 bits) of a tensor's shape, type and values.
-
-    It guards against mistakes, not against forgery, and reads weights as fast as memory gives them.
-    """
-    found = xxhash.xxh3_128()
-    _add(found, tensor)
-    return found.hexdigest()
-
-
-def fingerprint(module: nn.Module) -> str:
-    """Digest of what a module computes: classes, plain settings, parameters and buffers."""
-    found = xxhash.xxh3_128()
-    for name, child in module.named_modules():
-        settings = {
-            key: value
-            for key, value in vars(child).items()
-            if key != "training" and isinstance(value, _PLAIN)
-        }
-        found.update(f"{name} {type(child)} {sorted(settings.items())}".encode())
-        for held in (child._parameters, child._buffers):
-            for key, tensor in held.items():
-                if tensor is not None:
-                    found.update(f"{key} {tensor.device} ".encode())
-                    _add(found, tensor)
-    return found.hexdigest()
-
-
-def _add(found: xxhash.xxh3_128, tensor: Tensor) -> None:
-    plain = tensor.detach().cpu().contiguous()
-    found.update(f"{tuple(plain.shape)} {plain.dtype} ".encode())
-    found.update(plain.reshape(-1).view(torch.uint8).numpy().data)

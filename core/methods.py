@@ -144,7 +144,7 @@ def _changeable(setting: Setting) -> set[str]:
 
 def why_not(module: nn.Module, inputs: Tensor, name: str) -> str | None:
     """Why a method cannot be had for a network, as the end of a sentence; None if it can."""
-    network = memory.prepared(module).network
+    network = memory.prepared(module, inputs).network
     if name == "deep_lift":
         return rectifiers.why_no_deep_lift(network.module)
     if name in ("guided_backprop", "guided_grad_cam"):
@@ -152,7 +152,7 @@ def why_not(module: nn.Module, inputs: Tensor, name: str) -> str | None:
         if reason is not None:
             return reason
     if name in ("grad_cam", "guided_grad_cam"):
-        with turn:  # it sets hooks
-            names = grad_cam.layers(network.layers, inputs)
+        with turn:  # where the network cannot be exported, it sets hooks
+            names = grad_cam.layers(network, inputs)
         return None if names else grad_cam.WITHOUT_MAPS
     return None

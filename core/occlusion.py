@@ -20,11 +20,13 @@ import torch
 from torch import Tensor, nn
 
 from core.attribution import Attribution, Step
+from core.checking import Agreement, covered, difference, is_rounding, numbers_to_check
 from core.checks import baseline_like, check_inputs, finite
 from core.errors import ResourceError, SettingError
+from core.fingerprint import digest
 from core.free_memory import free_bytes, out_of_memory
-from core.incremental import KeptActivations
-from core.memory import KnownScores, digest, memory
+from core.incremental import IncrementalNetwork, KeptActivations
+from core.memory import KnownScores, Prepared, memory
 from core.preview import interpolate, legs
 from core.scores import Question, ScoreKind
 from core.turns import turn
@@ -62,7 +64,6 @@ class OcclusionSurvey:
         grid: where the windows lie.
         forward_passes: windows that this survey itself put through the network.
         seconds: time it spent on them.
-        fallback: None if the network is re-inferred incrementally; else why it is run densely.
     """
 
     def __init__(
@@ -99,13 +100,22 @@ class OcclusionSurvey:
         self._choose_batch = batch_size is None
         self._inputs = inputs.detach()
         self._covered = baseline_like(baseline, self._inputs)
-        prepared = memory.prepared(module)
-        self._network = prepared.network
-        self.fallback = self._network.fallback
-        self._key = (prepared.key, digest(inputs), digest(self._covered), self.grid.window)
+        self._module = module
+        self._prepared: Prepared | None = None
+        self._key = (memory.key(module), digest(inputs), digest(self._covered), self.grid.window)
         self._store: KnownScores | None = None  # held here, so that the memory may forget it
         self.forward_passes = 0
         self.seconds = 0.0
+
+    @property
+    def fallback(self) -> str | None:
+        """None if the network is re-inferred incrementally; else why it is run densely."""
+        return self._network().fallback
+
+    @property
+    def agreement(self) -> Agreement:
+        """How many of the windows the network itself computed too, and the largest difference."""
+        return Agreement() if self._store is None else self._store.agreement
 
     @property
     def clean(self) -> Tensor:
@@ -125,12 +135,13 @@ class OcclusionSurvey:
         """Logits per window, float32 (windows, classes), row by row; NaN where not known yet."""
         return self._found().take(self.grid.corners)
 
-    def restore(self, clean: Tensor, scores: Tensor) -> None:
+    def restore(self, clean: Tensor, scores: Tensor, agreement: Agreement | None = None) -> None:
         """Take over the logits of an earlier survey of the same input, model and windows.
 
         Args:
             clean: of the uncovered input, float32 (classes,).
             scores: per window, float32 (windows, classes), row by row.
+            agreement: how far windows that the network itself computed too were from it.
 
         Raises:
             ValueError: they are not of this shape.
@@ -141,18 +152,26 @@ class OcclusionSurvey:
             )
         self._store = memory.begin(KnownScores(self.grid.size, finite(clean)), *self._key)
         self._store.add(self.grid.corners, finite(scores))
+        self._store.agreement += agreement or Agreement()
 
     def logits_of(self, numbers: np.ndarray) -> Tensor:
         """Logits of windows by their numbers (n,), row by row: float32 (n, classes)."""
         return self._found().take(self.grid.corners[numbers])
 
-    def learn(self, numbers: np.ndarray, logits: Tensor, seconds: float = 0.0) -> None:
+    def learn(
+        self,
+        numbers: np.ndarray,
+        logits: Tensor,
+        seconds: float = 0.0,
+        agreement: Agreement | None = None,
+    ) -> None:
         """Take over windows that were visited elsewhere for this survey.
 
         Args:
             numbers: of the windows (n,), row by row.
             logits: float32 (n, classes).
             seconds: what visiting them took.
+            agreement: how far windows that the network itself computed there were from it.
 
         Raises:
             ModelError: the logits are not finite.
@@ -161,6 +180,12 @@ class OcclusionSurvey:
         self._found().add(self.grid.corners[numbers], finite(logits))
         self.forward_passes += int(new.sum())
         self.seconds += seconds
+        if agreement is not None:
+            self._found().agreement = agreement
+
+    def forget(self) -> None:
+        """Forget all windows, which are not to be believed."""
+        self._found().forget()
 
     def run(self) -> "OcclusionSurvey":
         """Visit all windows that are not known."""
@@ -209,6 +234,9 @@ class OcclusionSurvey:
                         pace = max(taken / len(new), self.seconds / self.forward_passes)
                         fitting = int(batch_seconds / pace)
                         self._batch_size = max(1, min(fitting, self._largest_batch))
+                    if known.all() and not self._believe(found):
+                        yield from self.steps(batch_seconds)
+                        return
                     yield int(known.sum()), len(known)
 
     def attribution(
@@ -251,7 +279,7 @@ class OcclusionSurvey:
         if self.fallback is not None:
             return 1.0
         corners = self._shifted(self.grid.corners)
-        kept = self._network.keep(self._inputs)
+        kept = self._keep()
         done = sum(
             kept.multiply_adds(*self.grid.window, *corners[group].T.tolist())
             for group in self._batches(kept, np.arange(self.grid.count))
@@ -280,14 +308,46 @@ class OcclusionSurvey:
         self._store = self._store or memory.scores(*self._key)
         if self._store is None:
             if clean is None:
+                network = self._network()
                 with turn:
-                    clean = self._network.dense(self._inputs)
+                    clean = network.dense(self._inputs)
             self._store = memory.begin(KnownScores(self.grid.size, finite(clean)[0]), *self._key)
         return self._store
 
+    def _network(self) -> IncrementalNetwork:
+        """The network, prepared when it is first needed: what is known needs none.
+
+        If the module was changed before that, the survey is one of the changed module.
+        """
+        if self._prepared is None:
+            self._prepared = memory.prepared(self._module, self._inputs)
+            if self._prepared.key is not self._key[0]:
+                self._key, self._store = (self._prepared.key, *self._key[1:]), None
+        return self._prepared.network
+
     def _keep(self) -> KeptActivations:
+        network = self._network()
         with turn:
-            return self._network.keep(self._inputs)
+            return network.keep(self._inputs)
+
+    def _believe(self, found: KnownScores) -> bool:
+        """Let the network itself compute some windows too; whether it says the same of them.
+
+        If it does not, it computes all windows from now on.
+        """
+        network, started = self._network(), time.perf_counter()
+        corners = self.grid.corners[numbers_to_check(self.grid.count)]
+        patches, tops, lefts = self._patches(corners)
+        with turn:
+            truth = finite(network.own_scores(covered(self._inputs, patches, tops, lefts)))
+        self.seconds += time.perf_counter() - started
+        apart = difference(found.take(corners), truth)
+        if is_rounding(apart, truth, self._inputs.dtype):
+            found.agreement += Agreement(len(corners), apart)
+            return True
+        network.distrust(apart)
+        found.forget()
+        return False
 
     def _visit(self, kept: KeptActivations, found: KnownScores, corners: np.ndarray) -> None:
         """Put windows (n, 2) through the network and remember what it says."""
@@ -312,6 +372,10 @@ class OcclusionSurvey:
 
     def _rescore(self, kept: KeptActivations, corners: np.ndarray) -> Tensor:
         """Logits (n, classes) with each of the windows covered."""
+        return kept.rescore(*self._patches(corners))
+
+    def _patches(self, corners: np.ndarray) -> tuple[Tensor, list[int], list[int]]:
+        """What windows (n, 2) make of the picture: (n, C, h, w), and where: n tops and n lefts."""
         shifted = self._shifted(corners)
         clean, covered = (self._cut(image, shifted) for image in (self._inputs, self._covered))
         # A window that reaches over the edge covers only the far part of its shifted patch.
@@ -319,7 +383,8 @@ class OcclusionSurvey:
         rows, columns = (torch.arange(side, device=clean.device) for side in self.grid.window)
         inside = (rows >= over[:, :1])[:, None, :, None] & (columns >= over[:, 1:])[:, None, None]
         patches = torch.where(inside, covered, clean)
-        return kept.rescore(patches, *shifted.T.tolist())
+        tops, lefts = shifted.T.tolist()
+        return patches, tops, lefts
 
     def _shifted(self, corners: np.ndarray) -> np.ndarray:
         """Corners (n, 2), moved so that whole windows lie inside the input."""
@@ -352,6 +417,7 @@ def occlusion_steps(
             method="occlusion",
             question=question,
             parameters={"window": survey.grid.window, "stride": survey.grid.stride},
+            agreement=survey.agreement if survey.agreement.windows else None,
             forward_passes=survey.forward_passes - passes,
             seconds=survey.seconds - seconds,
         )

@@ -52,10 +52,22 @@ class DensePass:
 
     def limit(self, node: fx.Node) -> Pairs:
         """(2,) height and width of a map."""
-        return np.array(self.values[node].shape[2:])
+        return _rows_and_columns(self.program, node, self.values[node].shape)
 
     def window(self, node: fx.Node, start: Pairs, size: Pairs, fill: float) -> Tensor:
-        """Never asked for, as nothing has a region."""
+        """Never asked for, as nothing has a region; nor are those below."""
+        raise NotImplementedError
+
+    def kept_window(self, node: fx.Node, start: Pairs, size: Pairs, fill: float) -> Tensor:
+        """See `core.layers.Pass`."""
+        raise NotImplementedError
+
+    def overlay(self, window: Tensor, node: fx.Node, start: Pairs) -> None:
+        """See `core.layers.Pass`."""
+        raise NotImplementedError
+
+    def channels(self, node: fx.Node) -> int:
+        """See `core.layers.Pass`."""
         raise NotImplementedError
 
 
@@ -121,16 +133,22 @@ class KeepingPass(DensePass):
             )
         if step.reads_surroundings:
             for node in self.program.local.intersection(step.inputs):
-                self._keep(node, step, np.array(getattr(output, "shape", ())[2:]))
+                size = np.zeros(2, np.int64)
+                if step.local:
+                    size = _rows_and_columns(self.program, step.node, self.shapes[step.node])
+                surroundings = step.surroundings(self.limit(node), size)
+                self._keep(node, self.values[node], *surroundings)
+        if step.keeps_output and step.node in self.program.local:
+            none = np.zeros(2, np.int64)
+            self._keep(step.node, output, none, none, 0.0)
         return output
 
-    def _keep(self, node: fx.Node, step: Step, output: Pairs) -> None:
-        before, after, fill = step.surroundings(self.limit(node), output)
+    def _keep(self, node: fx.Node, value: Tensor, before: Pairs, after: Pairs, fill: float) -> None:
         maps = self.kept.setdefault(node, {})
         if fill in maps:
             before = np.maximum(before, maps[fill].before)
             after = np.maximum(after, maps[fill].after)
-        maps[fill] = KeptMap(self.values[node], before, after, fill)
+        maps[fill] = KeptMap(self.program.places[node].map(value), before, after, fill)
 
 
 class ChangedPass(DensePass):
@@ -157,18 +175,23 @@ class ChangedPass(DensePass):
 
     def compute(self, step: Step) -> Any:
         """The part of the output that the plan says."""
-        return step.compute(self, self._computed[step])
+        region = self._computed[step]
+        found = step.compute(self, region)
+        if region is None or self.regions[step.node] is not None:
+            return found
+        return found.permute(self.program.places[step.node].order)  # all of it, with its own axes
 
     def multiply_adds(self) -> int:
         """Multiply-adds of convolutions and linear layers for all rectangles together."""
         total = 0
         for step in self.program.steps:
             if step.terms:
-                _, *shape = self._shapes[step.node]
+                numbers = math.prod(self._shapes[step.node][1:])
                 region = self._computed[step]
                 if region is not None:
-                    shape[1:] = region.size.tolist()
-                total += step.terms * math.prod(shape)
+                    share = numbers // int(self.limit(step.node).prod())
+                    numbers = share * int(region.size.prod())
+                total += step.terms * numbers
         return total * self._count
 
     def region(self, node: fx.Node) -> Region | None:
@@ -177,7 +200,7 @@ class ChangedPass(DensePass):
 
     def limit(self, node: fx.Node) -> Pairs:
         """(2,) height and width of a map."""
-        return np.array(self._shapes[node][2:])
+        return _rows_and_columns(self.program, node, self._shapes[node])
 
     def blank(self, node: fx.Node) -> Any:
         """A value of the right shape that takes no memory, if only a region is at hand."""
@@ -191,7 +214,8 @@ class ChangedPass(DensePass):
         region = self.regions[node]
         if region is None:
             return self.values[node]
-        return self.window(node, np.zeros_like(region.start), self.limit(node), 0.0)
+        found = self.window(node, np.zeros_like(region.start), self.limit(node), 0.0)
+        return found.permute(self.program.places[node].order)
 
     def window(self, node: fx.Node, start: Pairs, size: Pairs, fill: float) -> Tensor:
         """(n, C, *size) of a map from start (2, n) on: what was kept, with the changes on top."""
@@ -200,9 +224,23 @@ class ChangedPass(DensePass):
         shift = region.start - start
         if not shift.any() and (region.size == size).all():
             return changed
+        window = self.kept_window(node, start, size, fill)
+        self.overlay(window, node, start)
+        return window
+
+    def kept_window(self, node: fx.Node, start: Pairs, size: Pairs, fill: float) -> Tensor:
+        """(n, C, *size) of a map as it was kept, from start (2, n) on."""
         maps = self._kept[node]
         # A window that stays inside of the map may come from one with any padding.
-        window = maps.get(fill, next(iter(maps.values()))).windows(start, size)
+        return maps.get(fill, next(iter(maps.values()))).windows(start, size)
+
+    def overlay(self, window: Tensor, node: fx.Node, start: Pairs) -> None:
+        """Write what changed of a map into a window of it that begins at start (2, n)."""
+        region, changed = self.regions[node], self.values[node]
+        if region is None:
+            window.copy_(self.program.places[node].map(changed))
+            return
+        shift, size = region.start - start, np.array(window.shape[2:])
         low, high = np.maximum(shift, 0), np.minimum(shift + region.size[:, None], size[:, None])
         # Neighbours in the batch mostly lie alike and are written together.
         borders = np.flatnonzero((shift[:, 1:] != shift[:, :-1]).any(axis=0)) + 1
@@ -212,4 +250,13 @@ class ChangedPass(DensePass):
             window[begin:end, :, top:bottom, left:edge] = changed[
                 begin:end, :, top - down : bottom - down, left - right : edge - right
             ]
-        return window
+
+    def channels(self, node: fx.Node) -> int:
+        """How many channels a map has."""
+        return self._shapes[node][self.program.places[node].axes.index("C")]
+
+
+def _rows_and_columns(program: Program, node: fx.Node, shape: torch.Size) -> Pairs:
+    """(2,) height and width of a map of some shape."""
+    axes = program.places[node].axes
+    return np.array([shape[axes.index("H")], shape[axes.index("W")]])

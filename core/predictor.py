@@ -103,9 +103,9 @@ class Predictor:
 
         def make() -> tuple[str, ...]:
             inputs = self.inputs(classifier, picture)
-            network = memory.prepared(classifier.module).network
-            with turn:  # it sets hooks
-                return grad_cam.layers(network.layers, inputs)
+            network = memory.prepared(classifier.module, inputs).network
+            with turn:  # where the network cannot be exported, it sets hooks
+                return grad_cam.layers(network, inputs)
 
         return self._layers.get_or_make(identity(classifier), make)
 

@@ -13,7 +13,6 @@ of its own. ReLU6 is relu(x) - relu(x - 6), which DeepLift's rule treats as it w
 itself, or, for Guided Backprop, a ReLU below a ceiling.
 """
 
-import copy
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -22,30 +21,46 @@ import numpy as np
 import torch
 from captum.attr import DeepLift, GuidedBackprop
 from torch import Tensor, fx, nn
-from torch.nn import functional as F
 
 from core.asking import Asked
-from core.differentiable import WinogradLayer
 from core.errors import SettingError
 from core.folding import copied
+from core.operations import arguments, ceiling, name
 from core.scores import Question
 
-_RELU = {F.relu, torch.relu, "relu"}
-_RELU6 = {F.relu6}
 _SLOPES = 64  # points for the mean slope of a probability, a smooth function of the logits
-_RULED = (nn.LeakyReLU, nn.ELU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.MaxPool2d)
-_QUOTIENTS = {"truediv", "div"}
-_LINEAR = (
-    *(nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.ConstantPad2d),
-    *(nn.Dropout, nn.Dropout2d, nn.Identity, nn.Flatten, WinogradLayer),
+_LINEAR = frozenset(
+    [
+        "add",
+        "adaptive_avg_pool2d",
+        "avg_pool2d",
+        "cat",
+        "constant_pad_nd",
+        "conv2d",
+        "expand",
+        "flatten",
+        "index_select",
+        "linear",
+        "mean",
+        "permute",
+        "reshape",
+        "rsub",
+        "select",
+        "slice",
+        "squeeze",
+        "sub",
+        "sum",
+        "sym_size",
+        "to",
+        "transpose",
+        "unsqueeze",
+        "upsample_bilinear2d",
+        "upsample_nearest2d",
+    ]
 )
-_LINEAR_NAMES = frozenset(
-    (
-        *("add", "sub", "cat", "flatten", "mean", "view", "reshape", "size", "getattr", "getitem"),
-        *("adaptive_avg_pool2d", "avg_pool2d", "dropout", "contiguous", "permute", "transpose"),
-        *("squeeze", "unsqueeze", "concat"),
-    )
-)
+
+
+_NOT_EXPORTED = "the network cannot be exported"
 
 
 class _Head(nn.Module):
@@ -108,36 +123,45 @@ def guided_backprop(asked: Asked) -> Tensor:
 def why_no_deep_lift(module: nn.Module) -> str | None:
     """Why DeepLift cannot be had for a network; None if it can."""
     if not isinstance(module, fx.GraphModule):
-        return "the network cannot be traced"
+        return _NOT_EXPORTED
     for node in module.graph.nodes:
-        part = module.get_submodule(str(node.target)) if node.op == "call_module" else None
-        known = isinstance(part, (*_RULED, *_LINEAR)) or _kind(module, node) is not None
-        if known or not node.op.startswith("call"):
-            continue
-        name = getattr(node.target, "__name__", str(node.target))
-        inputs = [source for source in node.all_input_nodes if source.op != "get_attr"]
-        if part is not None:
-            return f"it has no rule for {type(part).__name__}"
-        by_number = len(inputs) == 1 and node.args.count(inputs[0]) == 1  # not x * x
-        if by_number and (name == "mul" or (name in _QUOTIENTS and inputs[0] is node.args[0])):
-            continue
-        if name not in _LINEAR_NAMES:
-            return f"it has no rule for {name}"
+        if node.op == "call_function" and not _has_rule(node):
+            return (
+                f"it has no rule for {name(node) or getattr(node.target, '__name__', node.target)}"
+            )
     return None
+
+
+def _has_rule(node: fx.Node) -> bool:
+    """Whether DeepLift knows what to do with an operation."""
+    kind = name(node)
+    if not kind:  # arithmetic of sizes
+        return not isinstance(node.meta.get("val"), Tensor)
+    if kind in _LINEAR or ceiling(node) is not None or _module(node) is not None:
+        return True
+    given = arguments(node)
+    if kind == "pad":
+        return given["mode"] == "constant"
+    if kind == "batch_norm":
+        return not given["training"]
+    inputs = [source for source in node.all_input_nodes if source.op != "get_attr"]
+    by_number = len(inputs) == 1 and node.args.count(inputs[0]) == 1  # not x * x
+    return by_number and (kind == "mul" or (kind == "div" and inputs[0] is node.args[0]))
 
 
 def why_no_guided_backprop(module: nn.Module) -> str | None:
     """Why Guided Backprop cannot be had for a network; None if it can."""
     if not isinstance(module, fx.GraphModule):
-        return "the network cannot be traced"
-    if not any(_kind(module, node) for node in module.graph.nodes):
+        return _NOT_EXPORTED
+    if not any(ceiling(node) is not None for node in module.graph.nodes):
         return "the network has no ReLU, so that nothing would be guided"
     return None
 
 
 def _converted(
-    module: nn.Module, method: str, ceiling: Callable[[fx.GraphModule, fx.Node], fx.Node]
+    module: nn.Module, method: str, below: Callable[[fx.GraphModule, fx.Node, float], fx.Node]
 ) -> fx.GraphModule:
+    """The graph with a module for each operation that has a rule; ``below`` makes a ReLU6."""
     why_not = why_no_deep_lift if method == "DeepLift" else why_no_guided_backprop
     reason = why_not(module)
     if reason is not None or not isinstance(module, fx.GraphModule):
@@ -145,52 +169,64 @@ def _converted(
     twin, _ = copied(module)
     graph = twin.graph
     for node in list(graph.nodes):
-        kind = _kind(twin, node)
-        if kind is not None:
-            with graph.inserting_before(node):
-                rectified = _relu(twin, node.args[0]) if kind == "relu" else ceiling(twin, node)
-                node.replace_all_uses_with(rectified)
-            graph.erase_node(node)
-        elif node.op == "call_module":
-            part = twin.get_submodule(str(node.target))
-            if isinstance(part, _RULED):  # hooks are to see each use by itself
-                with graph.inserting_before(node):
-                    node.args = (graph.call_function(torch.clone, node.args),)
-                twin.add_submodule(f"_once_{node.name}", copy.deepcopy(part))
-                node.target = f"_once_{node.name}"
-    twin.delete_all_unused_submodules()
+        top, part = ceiling(node), _module(node)
+        if top is None and part is None:
+            continue
+        with graph.inserting_before(node):
+            if top is None and part is not None:
+                made = _called(twin, part, node.args[0])
+            elif top == float("inf"):
+                made = _called(twin, nn.ReLU(), node.args[0])
+            else:
+                made = below(twin, node, top or 0.0)
+        node.replace_all_uses_with(made)
+        graph.erase_node(node)
     twin.recompile()
     return twin
 
 
-def _kind(module: fx.GraphModule, node: fx.Node) -> str | None:
-    """Which rectifier a node is, if any."""
-    if node.op == "call_module":
-        part = module.get_submodule(str(node.target))
-        six = type(part) is nn.Hardtanh and (part.min_val, part.max_val) == (0.0, 6.0)
-        if isinstance(part, nn.ReLU6) or six:
-            return "relu6"
-        return "relu" if type(part) is nn.ReLU else None
-    if node.op not in ("call_function", "call_method"):
-        return None
-    return "relu" if node.target in _RELU else "relu6" if node.target in _RELU6 else None
+def _module(node: fx.Node) -> nn.Module | None:
+    """The module with a rule that an operation stands for, rectifiers aside."""
+    given = arguments(node) if name(node) in _RULED else {}
+    match name(node):
+        case "leaky_relu":
+            return nn.LeakyReLU(given["negative_slope"])
+        case "elu" if (given["scale"], given["input_scale"]) == (1, 1):
+            return nn.ELU(given["alpha"])
+        case "sigmoid":
+            return nn.Sigmoid()
+        case "tanh":
+            return nn.Tanh()
+        case "softplus":
+            return nn.Softplus(given["beta"], given["threshold"])
+        case "max_pool2d":
+            sizes = given["kernel_size"], given["stride"] or given["kernel_size"]
+            return nn.MaxPool2d(
+                *sizes, given["padding"], given["dilation"], ceil_mode=given["ceil_mode"]
+            )
+    return None
 
 
-def _relu(twin: fx.GraphModule, source: Any) -> fx.Node:
-    name = f"_relu_{sum(1 for _ in twin.children())}"
-    twin.add_submodule(name, nn.ReLU())
-    return twin.graph.call_module(name, (twin.graph.call_function(torch.clone, (source,)),))
+_RULED = frozenset(["leaky_relu", "elu", "sigmoid", "tanh", "softplus", "max_pool2d"])
 
 
-def _difference_of_rectifiers(twin: fx.GraphModule, node: fx.Node) -> fx.Node:
+def _called(twin: fx.GraphModule, part: nn.Module, source: Any) -> fx.Node:
+    """A call of a module of its own, on an input of its own, for Captum's hooks."""
+    key = f"_ruled_{sum(1 for _ in twin.children())}"
+    twin.add_submodule(key, part)
+    return twin.graph.call_module(key, (twin.graph.call_function(torch.clone, (source,)),))
+
+
+def _difference_of_rectifiers(twin: fx.GraphModule, node: fx.Node, top: float) -> fx.Node:
     source = node.args[0]
-    above = twin.graph.call_function(torch.sub, (source, 6.0))
-    pair = _relu(twin, source), _relu(twin, above)
+    above = twin.graph.call_function(torch.sub, (source, top))
+    pair = _called(twin, nn.ReLU(), source), _called(twin, nn.ReLU(), above)
     return twin.graph.call_function(torch.sub, pair)
 
 
-def _rectifier_below_a_ceiling(twin: fx.GraphModule, node: fx.Node) -> fx.Node:
-    return twin.graph.call_function(torch.clamp, (_relu(twin, node.args[0]),), {"max": 6.0})
+def _rectifier_below_a_ceiling(twin: fx.GraphModule, node: fx.Node, top: float) -> fx.Node:
+    below = _called(twin, nn.ReLU(), node.args[0])
+    return twin.graph.call_function(torch.clamp, (below,), {"max": top})
 
 
 def _quietly(work: Callable[[], Tensor]) -> Tensor:

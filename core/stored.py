@@ -17,6 +17,7 @@ import torch
 
 from core.attribution import versions
 from core.baselines import PICTURE
+from core.checking import Agreement
 from core.disk_cache import DiskCache
 from core.identity import identity
 from core.models import Classifier
@@ -30,20 +31,25 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class SurveyScores:
-    """A finished survey: clean logits float32 (classes,), and (windows, classes), row by row."""
+    """A finished survey: clean logits float32 (classes,), and (windows, classes), row by row.
+
+    With how far windows that the network itself computed too were from it.
+    """
 
     clean: np.ndarray
     scores: np.ndarray
+    agreement: Agreement
 
     @classmethod
     def of(cls, survey: OcclusionSurvey) -> "SurveyScores":
         """What a finished survey knows."""
-        return cls(survey.clean.numpy(), survey.scores.numpy())
+        return cls(survey.clean.numpy(), survey.scores.numpy(), survey.agreement)
 
     def give_to(self, survey: OcclusionSurvey) -> None:
         """Let a survey begin where this one ended; what does not fit it is left."""
         try:
-            survey.restore(torch.from_numpy(self.clean), torch.from_numpy(self.scores))
+            clean, scores = torch.from_numpy(self.clean), torch.from_numpy(self.scores)
+            survey.restore(clean, scores, self.agreement)
         except ValueError as error:
             _log.warning("a survey from the cache is not used: %s", error)
 

@@ -17,6 +17,7 @@ from skimage.segmentation import slic
 from torch import Tensor, nn
 
 from core.attribution import Attribution, Step
+from core.checking import Agreement, difference, is_rounding, numbers_to_check
 from core.checks import baseline_like, check_inputs, finite
 from core.memory import memory
 from core.scores import Question
@@ -39,6 +40,7 @@ class SuperpixelSurvey:
         clean: logits of the uncovered input, float32 (classes,).
         scores: float32 (patches, classes), NaN where not known yet.
         seconds: time spent.
+        agreement: how far patches that the network itself computed too were from it.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class SuperpixelSurvey:
         check_inputs(inputs)
         self.patches = patches
         self.seconds = 0.0
+        self.agreement = Agreement()
         self._inputs = inputs.detach()
         self._covered = baseline_like(baseline, self._inputs)
+        self._network = memory.prepared(module, self._inputs).network
         with turn:
-            self._kept = memory.prepared(module).network.keep(self._inputs)
+            self._kept = self._network.keep(self._inputs)
         self.clean = finite(self._kept.scores)[0]
         self.scores = torch.full((int(patches.max()), len(self.clean)), torch.nan)
 
@@ -64,10 +68,22 @@ class SuperpixelSurvey:
         """Logits of patches by their numbers (n,), counted from 0: float32 (n, classes)."""
         return self.scores[numbers]
 
-    def learn(self, numbers: np.ndarray, logits: Tensor, seconds: float = 0.0) -> None:
+    def learn(
+        self,
+        numbers: np.ndarray,
+        logits: Tensor,
+        seconds: float = 0.0,
+        agreement: Agreement | None = None,
+    ) -> None:
         """Take over patches that were covered elsewhere; see `core.occlusion.OcclusionSurvey`."""
         self.scores[torch.tensor(numbers)] = finite(logits)
         self.seconds += seconds
+        self.agreement = agreement or self.agreement
+
+    def forget(self) -> None:
+        """Forget all patches, which are not to be believed."""
+        self.scores[:] = torch.nan
+        self.agreement = Agreement()
 
     def steps(self, batch_seconds: float | None = None) -> Generator[tuple[int, int], None, None]:
         """Cover what was not covered yet, yielding (known, all patches) after each batch.
@@ -99,7 +115,26 @@ class SuperpixelSurvey:
             if batch_seconds is not None:
                 pace = (time.perf_counter() - started) / len(chunk)
                 batch = max(1, min(_BATCH, int(batch_seconds / pace)))
+            if done == len(missing) and not self._believe():
+                yield from self.steps(batch_seconds)
+                return
             yield len(self.scores) - len(missing) + done, len(self.scores)
+
+    def _believe(self) -> bool:
+        """See `core.occlusion.OcclusionSurvey`: whether the network itself says the same."""
+        numbers = numbers_to_check(len(self.scores))
+        inside = torch.from_numpy(np.stack([self.patches == number + 1 for number in numbers]))
+        inside = inside[:, None].to(self._inputs.device)
+        with turn:
+            pictures = torch.where(inside, self._covered, self._inputs)
+            truth = finite(self._network.own_scores(pictures))
+        apart = difference(self.scores[numbers], truth)
+        if is_rounding(apart, truth, self._inputs.dtype):
+            self.agreement += Agreement(len(numbers), apart)
+            return True
+        self._network.distrust(apart)
+        self.forget()
+        return False
 
     def attribution(self, question: Question) -> np.ndarray:
         """Drop of the score when a pixel's patch is covered, float64 (H, W); 0 where not known."""
@@ -136,6 +171,7 @@ def superpixel_steps(
             parameters={"patches": total},
             forward_passes=known - before,
             seconds=survey.seconds - seconds,
+            agreement=survey.agreement if survey.agreement.windows else None,
         )
 
     question.check(len(survey.clean))

@@ -43,6 +43,9 @@ _OUTPUTS, _FILTER, _INPUTS = _transforms()
 class WinogradConvolution:
     """A 3 x 3 convolution of stride 1 without groups or dilation.
 
+    Attributes:
+        padding: zeros above and below, and on the left and right.
+
     Args:
         weight: (K, C, 3, 3), floating point.
         bias: (K,), or None.
@@ -54,7 +57,7 @@ class WinogradConvolution:
         points = torch.einsum("ai,kcij,bj->abck", _FILTER, weight.cpu().double(), _FILTER)
         self._filter = points.flatten(0, 1).to(weight.device, weight.dtype).contiguous()
         self._bias = bias
-        self._padding = padding
+        self.padding = padding
         self._inputs = torch.kron(_INPUTS, _INPUTS).to(weight.device, weight.dtype)
         self._outputs = torch.kron(_OUTPUTS, _OUTPUTS).to(weight.device, weight.dtype)
 
@@ -74,7 +77,7 @@ class WinogradConvolution:
 
     def padded(self, x: Tensor) -> Tensor:
         """Convolve (n, C, H, W) of any size, with the zero padding."""
-        top, left = self._padding
+        top, left = self.padding
         height, width = x.shape[2] + 2 * top - 2, x.shape[3] + 2 * left - 2
         tiled = F.pad(x, (left, left + -width % TILE, top, top + -height % TILE))
         return self(tiled)[:, :, :height, :width]

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.attribution import Attribution, Step
+from core.checking import Agreement
 from core.errors import ModelError
 from core.faithfulness import FaithfulnessSetting
 from core.gradients import gradient_steps
@@ -87,10 +88,19 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Visited:
-    """What a survey found since the last part, and the seconds that it took."""
+    """What a survey found since the last part.
+
+    Attributes:
+        found: the windows and their logits.
+        seconds: that it took.
+        agreement: of the whole survey so far.
+        anew: whether all parts before are not to be believed.
+    """
 
     found: Known
     seconds: float
+    agreement: Agreement
+    anew: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +135,21 @@ class Survey(Protocol):
     def logits_of(self, numbers: np.ndarray) -> Tensor:
         """Logits of windows by number, (n, classes)."""
 
-    def learn(self, numbers: np.ndarray, logits: Tensor, seconds: float = 0.0) -> None:
+    @property
+    def agreement(self) -> Agreement:
+        """How far windows that the network itself computed too were from it."""
+
+    def learn(
+        self,
+        numbers: np.ndarray,
+        logits: Tensor,
+        seconds: float = 0.0,
+        agreement: Agreement | None = None,
+    ) -> None:
         """Take over what was found elsewhere."""
+
+    def forget(self) -> None:
+        """Forget all windows, which are not to be believed."""
 
     def steps(self, batch_seconds: float | None = None) -> Generator[tuple[int, int], None, None]:
         """Visit what is not known."""
@@ -185,8 +208,10 @@ def visits_elsewhere(
     with closing(workers.parts(missing)) as parts:
         for part in parts:
             if isinstance(part, Visited):
+                if part.anew:
+                    survey.forget()
                 logits = torch.tensor(part.found.logits)
-                survey.learn(part.found.numbers, logits, part.seconds)
+                survey.learn(part.found.numbers, logits, part.seconds, part.agreement)
                 known = survey.known
                 yield int(known.sum()), len(known)
 
@@ -265,10 +290,14 @@ def _visited(survey: Survey, task: Task) -> Generator[Visited, None, None]:
 
     def new() -> Visited:
         nonlocal before
+        anew = bool((sent & ~survey.known).any())
+        if anew:
+            sent[:] = False
         numbers = np.flatnonzero(survey.known & ~sent)
         sent[numbers] = True
         seconds, before = survey.seconds - before, survey.seconds
-        return Visited(Known(numbers, survey.logits_of(numbers).numpy()), seconds)
+        logits = survey.logits_of(numbers).numpy()
+        return Visited(Known(numbers, logits), seconds, survey.agreement, anew)
 
     if (survey.known & ~sent).any():  # from an earlier task
         yield new()

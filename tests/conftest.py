@@ -42,6 +42,42 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture
+def rescored(monkeypatch):
+    """Sizes of the batches of windows that incremental networks compute, once prepared.
+
+    A function in ``rescored.before`` is called with each size before the windows are computed.
+    """
+    from core.incremental import IncrementalNetwork, KeptActivations
+
+    sizes, rescore, apart = Sizes(), KeptActivations.rescore, IncrementalNetwork._apart
+    preparing = threading.local()
+
+    def counting(self, patches, *places):
+        if not getattr(preparing, "now", False):
+            sizes.append(len(patches))
+            sizes.before(len(patches))
+        return rescore(self, patches, *places)
+
+    def uncounted(self, *arguments):
+        preparing.now = True
+        try:
+            return apart(self, *arguments)
+        finally:
+            preparing.now = False
+
+    monkeypatch.setattr(KeptActivations, "rescore", counting)
+    monkeypatch.setattr(IncrementalNetwork, "_apart", uncounted)
+    return sizes
+
+
+class Sizes(list):
+    """Of batches."""
+
+    def before(self, size):
+        """Nothing, unless a test sets it."""
+
+
 TURNING = (
     *("covering", "grad_cam", "gradient_shap", "gradients", "integration"),
     *("occlusion", "superpixels"),

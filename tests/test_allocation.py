@@ -16,7 +16,7 @@ from core.samples import samples
 keep_freed_memory()
 torch.set_num_threads(1)
 classifier = models.load(models.DEFAULT_MODEL, "cpu")
-network = memory.prepared(classifier.module).network
+network = memory.prepared(classifier.module, torch.zeros(1, 3, 224, 224)).network
 def work():
     seen = [picture_from_file(sample.path).image for sample in samples().values()]
     network.dense(torch.cat([classifier.preprocess(image) for image in seen[:4]]))

@@ -35,7 +35,7 @@ def gradient(module, inputs):
 @pytest.mark.parametrize("size", [(4, 4), (9, 6), (13, 16)])
 def test_scores_and_gradients_are_those_of_the_plain_network(padding, size):
     module, inputs = wide(padding), picture(*size)
-    copy = IncrementalNetwork(module).module
+    copy = IncrementalNetwork(module, inputs[:1]).module
     assert sum(isinstance(part, WinogradLayer) for part in copy.modules()) == 1
     for ours, exact in zip(
         gradient(copy, inputs), gradient(module.double(), inputs.double()), strict=True
@@ -45,21 +45,21 @@ def test_scores_and_gradients_are_those_of_the_plain_network(padding, size):
 
 def test_a_batch_of_pictures():
     module, inputs = wide(1), torch.cat([picture(9, 9, seed) for seed in range(3)])
-    copy = IncrementalNetwork(module).module
+    copy = IncrementalNetwork(module, inputs[:1]).module
     _, together = gradient(copy, inputs)
     apart = torch.cat([gradient(copy, each)[1] for each in inputs.split(1)])
     torch.testing.assert_close(together, apart, atol=1e-7, rtol=1e-4)
 
 
 def test_narrow_convolutions_stay_as_they_are():
-    copy = IncrementalNetwork(wide(1, channels=64)).module
+    copy = IncrementalNetwork(wide(1, channels=64), picture(9, 9)).module
     assert not any(isinstance(part, WinogradLayer) for part in copy.modules())
 
 
 def test_the_engine_and_the_module_are_left_as_they_were():
     module, inputs = wide(1), picture(9, 9)
     names = [name for name, _ in module.named_modules()]
-    network = IncrementalNetwork(module)
+    network = IncrementalNetwork(module, inputs)
     before = network.dense(inputs)
     assert network.module is network.module
     torch.testing.assert_close(network.dense(inputs), before, rtol=0, atol=0)

@@ -16,7 +16,6 @@ from core.disk_cache import DiskCache
 from core.errors import ModelError, ResourceError, SettingError
 from core.explainer import Explainer
 from core.gradients import integrated_gradients
-from core.incremental import KeptActivations
 from core.memory import memory
 from core.methods import METHODS, with_options
 from core.models import Classifier, record
@@ -58,19 +57,18 @@ def penguin():
 
 
 @pytest.fixture
-def passes(monkeypatch):
+def passes(monkeypatch, rescored):
     """What goes through networks: [windows, pictures whose gradient is asked]."""
-    counted, rescore, gradients = [0, 0], KeptActivations.rescore, Asked.gradients
+    counted, gradients = [0, 0], Asked.gradients
 
-    def counting_rescore(self, patches, *places):
-        counted[0] += len(patches)
-        return rescore(self, patches, *places)
+    def counting_rescore(size):
+        counted[0] += size
 
     def counting_gradients(self, batch):
         counted[1] += len(batch)
         return gradients(self, batch)
 
-    monkeypatch.setattr(KeptActivations, "rescore", counting_rescore)
+    rescored.before = counting_rescore
     monkeypatch.setattr(Asked, "gradients", counting_gradients)
     return counted
 
@@ -283,10 +281,13 @@ def test_without_memory_there_is_a_sentence(swan, monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.")
 
-    monkeypatch.setattr(classifier.module, "forward", full)
-    with pytest.raises(ResourceError, match=r"^A pass through [^\n]* does not fit into memory"):
-        explainer.covered(classifier, swan, mask, "white")
-    monkeypatch.setattr(memory.prepared(classifier.module).network.module, "forward", full)
+    inputs = explainer.inputs(classifier, swan)
+    network = memory.prepared(classifier.module, inputs).network
+    with monkeypatch.context() as patch:
+        patch.setattr(classifier.module, "forward", full)
+        with pytest.raises(ResourceError, match=r"^A pass through [^\n]* does not fit into memory"):
+            explainer.covered(classifier, swan, mask, "white")
+    monkeypatch.setattr(network.module, "forward", full)
     with pytest.raises(ResourceError, match=r"^This map does not fit into memory"):
         explainer.attribution(classifier, swan, GRADIENTS, Question(0))
 

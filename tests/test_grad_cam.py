@@ -40,6 +40,10 @@ def stages(seed=0):
     return seeded(Stages, seed).eval()
 
 
+def offered(module, inputs):
+    return layers(memory.prepared(module, inputs).network, inputs)
+
+
 def explained(module, inputs, setting, question=None):
     steps = list(gradient_steps(module, inputs, question or Question(1), setting))
     assert [(step.done, step.total) for step in steps] == [(1, 1)]
@@ -95,7 +99,7 @@ def test_known_by_hand():
 
         def __init__(self):
             super().__init__()
-            self.maps = nn.Identity()
+            self.maps = nn.Hardtanh(-9, 9)
 
         def forward(self, x):
             first, second = self.maps(x).sum((2, 3)).unbind(1)
@@ -148,7 +152,7 @@ def test_guided_as_captum_says():
 
 def test_layers_are_the_last_of_each_size_largest_first():
     module = stages()
-    assert layers(module, picture(16, 12)) == ("stem", "middle", "deep")
+    assert offered(module, picture(16, 12)) == ("stem", "middle", "deep")
     assert state(module) == state(stages())
     plain = explained(module, picture(16, 12), GradCamSetting())
     last = explained(module, picture(16, 12), GradCamSetting("deep"))
@@ -164,7 +168,7 @@ def test_a_layer_that_runs_twice_is_none_to_choose():
             x = self.middle(self.middle(self.pool(F.relu(self.stem(x)))))
             return self.last(self.deep(x).mean((2, 3)))
 
-    assert layers(seeded(Twice).eval(), picture(16, 12)) == ("stem", "pool", "deep")
+    assert offered(seeded(Twice).eval(), picture(16, 12)) == ("stem", "pool", "deep")
 
 
 class Patches(nn.Module):
@@ -180,11 +184,22 @@ class Patches(nn.Module):
         return self.last(self.blocks(self.cut(x).flatten(2).transpose(1, 2)).mean(1))
 
 
-@pytest.mark.parametrize("make", [Patches, lambda: Linear((3, 16, 12))])
+def test_tokens_are_the_grid_that_they_were_cut_from():
+    module, inputs = seeded(Patches).eval(), picture(16, 12)
+    assert offered(module, inputs) == ("blocks",)
+    found = explained(module, inputs, GradCamSetting("blocks.3"), Question(2)).values
+    tokens = module.blocks[:4](module.cut(inputs).flatten(2).transpose(1, 2)).detach()
+    tokens.requires_grad_()
+    score = module.last(module.blocks[4](tokens).mean(1))[0, 2]
+    (slopes,) = torch.autograd.grad(score, tokens)
+    expected = F.relu((tokens * slopes.mean(1, keepdim=True)).sum(2)).view(4, 3)
+    np.testing.assert_allclose(found, enlarged(expected.tolist(), (16, 12)), atol=1e-5)
+
+
 @pytest.mark.parametrize("guided", [False, True])
-def test_without_maps_there_is_a_sentence(make, guided):
-    module = seeded(make).eval()
-    assert layers(module, picture(16, 12)) == ()
+def test_without_maps_there_is_a_sentence(guided):
+    module = seeded(lambda: Linear((3, 16, 12))).eval()
+    assert offered(module, picture(16, 12)) == ()
     with pytest.raises(SettingError) as refused:
         explained(module, picture(16, 12), GradCamSetting(guided=guided))
     assert str(refused.value) == (
@@ -195,26 +210,28 @@ def test_without_maps_there_is_a_sentence(make, guided):
 def test_an_unknown_layer():
     module = stages()
     before = state(module)
-    for wrong in ("layer5", "last", "deep.0"):
+    for wrong, reason in (
+        ("layer5", 'There is no layer "layer5"'),
+        ("last", 'The layer "last" returns values of shape (N, 4), of which it is not known'),
+    ):
         with pytest.raises(SettingError) as refused:
             explained(module, picture(16, 12), GradCamSetting(wrong))
-        assert str(refused.value) == (
-            f'There is no layer "{wrong}" with a map: choose one of stem, middle, deep.'
-        )
+        assert str(refused.value).startswith(reason)
+        assert str(refused.value).endswith(": choose one of stem, middle, deep.")
     assert state(module) == before
 
 
 def test_the_kept_copy_has_no_hooks_afterwards():
     module = stages()
     explained(module, picture(16, 12), GradCamSetting())
-    kept = memory.prepared(module).network.layers
+    kept = memory.prepared(module, picture(16, 12)).network.twin
     assert not any(
         part._forward_hooks or part._forward_pre_hooks or part._backward_hooks
         for part in kept.modules()
     )
 
 
-def test_an_untraceable_network_can_have_grad_cam_but_not_guided():
+def test_a_network_that_cannot_be_exported_can_have_grad_cam_but_not_guided():
     class Decides(Stages):
         def forward(self, x):
             return super().forward(-x if x.sum() > 1e9 else x)
@@ -223,7 +240,7 @@ def test_an_untraceable_network_can_have_grad_cam_but_not_guided():
     plain = explained(module, inputs, GradCamSetting()).values
     same = explained(stages(), inputs, GradCamSetting()).values
     np.testing.assert_allclose(plain, same, atol=1e-5)
-    with pytest.raises(SettingError, match="cannot be traced"):
+    with pytest.raises(SettingError, match="cannot be exported"):
         explained(module, inputs, GradCamSetting(guided=True))
 
 

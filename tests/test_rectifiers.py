@@ -240,17 +240,17 @@ def test_deep_lift_of_a_probability_known_by_hand():
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (layers(nn.GELU, lambda: head(4)), "it has no rule for GELU"),
-        (Norm, "it has no rule for LayerNorm"),
+        (layers(nn.GELU, lambda: head(4)), "it has no rule for gelu"),
+        (Norm, "it has no rule for layer_norm"),
         (Product, "it has no rule for mul"),
         (Square, "it has no rule for mul"),
-        (layers(nn.SiLU, lambda: head(4)), "it has no rule for SiLU"),
+        (layers(nn.SiLU, lambda: head(4)), "it has no rule for silu"),
     ],
 )
 def test_what_has_no_rule_is_named(make, reason):
     module = seeded(make).eval()
     before = state(module)
-    assert why_no_deep_lift(memory.prepared(module).network.module) == reason
+    assert why_no_deep_lift(memory.prepared(module, picture()).network.module) == reason
     with pytest.raises(SettingError) as refused:
         explained(module, picture(), DEEP_LIFT)
     assert str(refused.value) == f"DeepLift cannot be had for this model, since {reason}."
@@ -258,10 +258,10 @@ def test_what_has_no_rule_is_named(make, reason):
 
 
 @pytest.mark.parametrize("setting", [DEEP_LIFT, GUIDED], ids=["deep_lift", "guided_backprop"])
-def test_a_network_that_cannot_be_traced(setting):
+def test_a_network_that_cannot_be_exported(setting):
     module = network("untraceable")
     before = state(module)
-    with pytest.raises(SettingError, match=r", since the network cannot be traced\.$"):
+    with pytest.raises(SettingError, match=r", since the network cannot be exported\.$"):
         explained(module, picture(), setting)
     assert state(module) == before
 
@@ -323,7 +323,7 @@ def test_guided_backprop_of_what_captum_cannot_hook_into(name):
 def test_guided_backprop_needs_a_relu():
     module = network("dilated")
     reason = "the network has no ReLU, so that nothing would be guided"
-    assert why_no_guided_backprop(memory.prepared(module).network.module) == reason
+    assert why_no_guided_backprop(memory.prepared(module, picture()).network.module) == reason
     with pytest.raises(SettingError) as refused:
         explained(module, picture(), GUIDED)
     assert str(refused.value) == f"Guided Backprop cannot be had for this model, since {reason}."
@@ -354,6 +354,6 @@ def test_prepared_networks_can_be_asked_again():
     first = explained(module, inputs, DEEP_LIFT).values
     explained(module, inputs, GUIDED)
     np.testing.assert_array_equal(explained(module, inputs, DEEP_LIFT).values, first)
-    network_kept = memory.prepared(module).network
-    for kept in (network_kept.module, network_kept.layers):
+    network_kept = memory.prepared(module, inputs).network
+    for kept in (network_kept.module, network_kept.twin):
         assert not any(part._forward_hooks or part._backward_hooks for part in kept.modules())

@@ -1,0 +1,117 @@
+"""Digests of what a network computes, so that a changed network is known as another one.
+
+They guard against mistakes, not against forgery, and read weights as fast as memory gives them.
+"""
+
+import functools
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+import xxhash
+from torch import Tensor
+from torch.export import ExportedProgram
+from torch.nn.parameter import is_lazy
+
+from core.twin import Network
+
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+_OWN = ("_parameters", "_buffers", "_modules")  # told by name and content
+
+
+def digest(tensor: Tensor) -> str:
+    """Hex XXH3 (128 bits) of a tensor's shape, type and values."""
+    found = xxhash.xxh3_128()
+    _add(found, tensor)
+    return found.hexdigest()
+
+
+def fingerprint(network: Network) -> str:
+    """Digest of all that changes what a network computes: its structure and its weights."""
+    found = xxhash.xxh3_128(structure(network).encode())
+    named: Iterable[tuple[str, Any]]
+    if isinstance(network, ExportedProgram):
+        named = network.state_dict.items()
+    else:
+        tensors = [*network.named_parameters(), *network.named_buffers()]
+        named = [(name, tensor) for name, tensor in tensors if not is_lazy(tensor)]
+    for name, tensor in named:
+        found.update(name.encode())
+        _add(found, tensor)
+    return found.hexdigest()
+
+
+def structure(network: Network) -> str:
+    """Digest of a network but for the values of its parameters and buffers.
+
+    Classes, modes, settings, tensors and functions in plain attributes, hooks, replaced forwards.
+    """
+    found = xxhash.xxh3_128()
+    if isinstance(network, ExportedProgram):
+        found.update(network.graph_module.code.encode())
+        _add_value(found, network.constants, set())
+        return found.hexdigest()
+    for name, part in network.named_modules():
+        found.update(f"{name} {type(part)} {id(type(part))}".encode())
+        for key, value in sorted(vars(part).items()):
+            found.update(key.encode())
+            if key in _OWN:
+                for label, tensor in value.items():
+                    if isinstance(tensor, Tensor) and not is_lazy(tensor):
+                        found.update(f"{label} {tuple(tensor.shape)} {tensor.dtype}".encode())
+                        found.update(str(tensor.device).encode())
+            else:
+                _add_value(found, value, set())
+    return found.hexdigest()
+
+
+def _add(found: xxhash.xxh3_128, tensor: Tensor) -> None:
+    found.update(f"{tuple(tensor.shape)} {tensor.dtype} {tensor.device} ".encode())
+    plain = tensor.detach().cpu().contiguous()
+    found.update(plain.reshape(-1).view(torch.uint8).numpy().data)
+
+
+def _add_value(found: xxhash.xxh3_128, value: Any, seen: set[int]) -> None:
+    """Plain values and tensors by their content, functions by their code and what they close over.
+
+    Other objects by their identity: what they hold is not looked into.
+    """
+    if isinstance(value, _PLAIN):
+        found.update(repr(value).encode())
+    elif id(value) in seen:
+        found.update(b"again")
+    else:
+        seen.add(id(value))
+        found.update(type(value).__name__.encode())
+        _add_parts(found, value, seen)
+
+
+def _add_parts(found: xxhash.xxh3_128, value: Any, seen: set[int]) -> None:
+    parts: Iterable[Any] = ()
+    if isinstance(value, Tensor):
+        if value.layout is torch.strided and value.device.type != "meta":
+            _add(found, value)
+    elif isinstance(value, Mapping):
+        parts = [each for item in value.items() for each in item]
+    elif isinstance(value, list | tuple | set | frozenset):
+        parts = value
+    elif isinstance(value, types.MethodType):
+        parts = (value.__func__, value.__self__)
+    elif isinstance(value, functools.partial):
+        parts = (value.func, value.args, value.keywords)
+    elif isinstance(value, types.FunctionType):
+        code = value.__code__
+        found.update(code.co_code + repr(code.co_names).encode() + str(id(code)).encode())
+        parts = [value.__defaults__, *(_content(cell) for cell in value.__closure__ or ())]
+    else:
+        found.update(str(id(value)).encode())
+    for part in parts:
+        _add_value(found, part, seen)
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not filled yet
+        return None

@@ -1,0 +1,43 @@
+"""Which operation of a network mixes the whole picture, and after how many of its layers."""
+
+from core.compilation import Program
+from core.layers import Step
+from core.operations import arguments, name
+from core.positions import Places
+
+_NORMS = ("group_norm", "layer_norm", "instance_norm", "rms_norm")
+
+
+def mixing(program: Program) -> str | None:
+    """From where on a local change is everywhere, in words; None if only a pooling ends locality.
+
+    For example: "squeeze-and-excite mixes the whole picture after 2 of 82 layers".
+    """
+    layers = [step for step in program.steps if step.node in program.layers]
+    local = sum(step.node in program.local for step in layers)
+    after = f"after {local} of {len(layers)} layers"
+    for step in program.steps:
+        if step.node not in program.local and (cause := _cause(program, step)):
+            return f"{cause} mixes the whole picture {after}"
+    return None if local >= len(layers) - 2 else f"the whole picture is mixed {after}"
+
+
+def _cause(program: Program, step: Step) -> str | None:
+    kind = name(step.node)
+    places = program.places.get(step.node)
+    if kind == "scaled_dot_product_attention" or (kind == "softmax" and places is None):
+        return "attention"
+    if kind in _NORMS and places is not None and not _by_pixel(step, places):
+        return "a norm over all pixels"
+    local = [node in program.local for node in step.inputs]
+    if kind == "mul" and places is not None and any(local) and not all(local):
+        return "squeeze-and-excite"
+    return None
+
+
+def _by_pixel(step: Step, places: Places) -> bool:
+    """Whether a norm is over the channels of each place alone."""
+    sides = arguments(step.node).get("normalized_shape")
+    return places.grid == (1, 1) or (
+        sides is not None and len(sides) == 1 and places.axes[-1] == "C"
+    )

@@ -1,0 +1,56 @@
+"""The one tensor of logits in what a network returns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from core.errors import ModelError
+
+KEYS = ("logits", "out")
+"""Under which networks return their scores where they return several tensors by name."""
+
+
+def logits_of(output: Any) -> Tensor:
+    """Take the scores out of what a network returned for pictures (N, C, H, W).
+
+    Args:
+        output: a tensor; a mapping or an object with ``logits``, or a mapping with ``out``; or a
+            tuple or list that begins with one of these. The tensor is (N, classes),
+            (N, classes, 1, 1), or (N,) for a single score.
+
+    Returns:
+        (N, classes).
+
+    Raises:
+        ModelError: there is no such tensor, or its shape is another.
+    """
+    found = _unwrapped(output)
+    if not isinstance(found, Tensor):
+        raise ModelError(
+            f"The model returns {type(output).__name__} without scores: it has to return a tensor, "
+            "or one under logits or out, or one as the first of several."
+        )
+    if found.dim() == 1:
+        return found[:, None]
+    if found.dim() == 4 and found.shape[2] == 1 and found.shape[3] == 1:
+        return found.flatten(1)
+    if found.dim() != 2:
+        shape = ", ".join(["N", *(str(side) for side in found.shape[1:])])
+        raise ModelError(
+            f"The model returns scores of shape ({shape}) for N pictures: "
+            "it has to return (N, classes), (N, classes, 1, 1) or (N,)."
+        )
+    return found
+
+
+def _unwrapped(output: Any) -> Any:
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping):
+        return next((output[key] for key in KEYS if isinstance(output.get(key), Tensor)), None)
+    if isinstance(getattr(output, "logits", None), Tensor):
+        return output.logits
+    if isinstance(output, tuple | list) and output:
+        return _unwrapped(output[0])
+    return None
