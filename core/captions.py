@@ -10,7 +10,7 @@ from core.panel import heading
 from core.rendering import Display
 from core.settings import baseline_of, method_name
 from core.story import number, percent
-from core.wording import baseline_words, completeness
+from core.wording import baseline_words, checked, completeness, emptiness
 
 _SIGNS = {
     "all": "Red speaks for the class, blue against it.",
@@ -84,4 +84,5 @@ def plate_caption(shown: Shown, plate: Plate) -> str:
         words.append(f"baseline {baseline_title(baseline_of(plate.setting))}")
     sentence = f"{', '.join(words)}: {reading}, from {low} to {high} {made.units}"
     adds_up = completeness(made, made.units)
-    return f"{sentence}; the map {adds_up}." if adds_up else f"{sentence}."
+    said = [sentence, f"the map {adds_up}" if adds_up else "", emptiness(made), checked(made)]
+    return f"{'; '.join(filter(None, said))}."

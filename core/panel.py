@@ -10,7 +10,14 @@ from core.methods import METHODS
 from core.rendering import Display, backdrop, colours, scale
 from core.sheet import PRINT_DPI, QUIET, Sheet
 from core.story import number
-from core.wording import baseline_words, completeness, method_title, settings_words
+from core.wording import (
+    baseline_words,
+    checked,
+    completeness,
+    emptiness,
+    method_title,
+    settings_words,
+)
 
 DPI = 200
 
@@ -132,6 +139,8 @@ def caption(attribution: Attribution, class_names: tuple[str, ...], display: Dis
     if attribution.contrast is not None:
         score += f" minus that of {class_names[attribution.contrast]}"
     reading = f"Colour: {METHODS[attribution.method].reading.format(score=score)}."
+    if words := emptiness(attribution):
+        reading += f" {words[0].upper()}{words[1:]}."
     if attribution.values.min() < 0:
         reading += f" Above zero, the pixel speaks for {target}."
     if display.outlier_percent:
@@ -146,4 +155,5 @@ def caption(attribution: Attribution, class_names: tuple[str, ...], display: Dis
     engine = " by Captum" if attribution.parameters.get("engine") == "captum" else ""
     made.append(f"{attribution.forward_passes:,} forward passes{engine}")
     made.append(f"{attribution.seconds:.1f} s")
+    made.append(checked(attribution))
     return [reading, " · ".join(filter(None, made))]

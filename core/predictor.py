@@ -4,6 +4,7 @@ Keys are digests and frozen settings, never arrays; every cache is bounded.
 """
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,6 +22,19 @@ from core.stored import Stored
 from core.turns import turn
 
 
+@dataclass(frozen=True)
+class Possibilities:
+    """What can be had of a model.
+
+    Attributes:
+        unavailable: by name of a method that cannot, why, as the end of a sentence.
+        layers: that Grad-CAM can look at, largest maps first.
+    """
+
+    unavailable: dict[str, str]
+    layers: tuple[str, ...]
+
+
 class Predictor:
     """Models and predictions, remembered within bounds. Safe to share between threads."""
 
@@ -35,8 +49,7 @@ class Predictor:
         self._inputs: BoundedCache[Tensor] = BoundedCache(32)
         self._logits: BoundedCache[Tensor] = BoundedCache(256)
         self._others: BoundedCache[Picture] = BoundedCache(8)
-        self._unavailable: BoundedCache[dict[str, str]] = BoundedCache(16)
-        self._layers: BoundedCache[tuple[str, ...]] = BoundedCache(16)
+        self._possibilities: BoundedCache[Possibilities] = BoundedCache(16)
 
     def classifier(self, name: str, device: str = "auto") -> Classifier:
         """A loaded model; downloads its weights if they are not here (see `models.download`).
@@ -86,28 +99,38 @@ class Predictor:
         baseline = baseline_tensor(name, preprocessing, picture.image, picture.region)
         return baseline.to(classifier.device)
 
-    def unavailable(self, classifier: Classifier, picture: Picture) -> dict[str, str]:
-        """The methods that a model cannot have, by name, and why, as the end of a sentence."""
+    def possibilities(self, classifier: Classifier, picture: Picture) -> Possibilities:
+        """Which methods and layers can be had of a model. New for a model, it takes seconds.
 
-        def make() -> dict[str, str]:
+        Raises:
+            ModelError: the model cannot be computed.
+        """
+
+        def make() -> Possibilities:
+            known = self.stored.recall(Possibilities, classifier, picture)
+            if known is not None:
+                return known
             inputs = self.inputs(classifier, picture)
             reasons = {
                 name: methods.why_not(classifier.module, inputs, name) for name in methods.METHODS
             }
-            return {name: reason for name, reason in reasons.items() if reason is not None}
+            missing = {name: reason for name, reason in reasons.items() if reason is not None}
+            network = memory.prepared(classifier.module, inputs).network
+            with turn:  # where the network cannot be exported, it sets hooks
+                layers = grad_cam.layers(network, inputs)
+            found = Possibilities(missing, layers)
+            self.stored.keep(found, classifier, picture)
+            return found
 
-        return self._unavailable.get_or_make(identity(classifier), make)
+        return self._possibilities.get_or_make(identity(classifier), make)
+
+    def unavailable(self, classifier: Classifier, picture: Picture) -> dict[str, str]:
+        """The methods that a model cannot have, by name, and why, as the end of a sentence."""
+        return self.possibilities(classifier, picture).unavailable
 
     def layers(self, classifier: Classifier, picture: Picture) -> tuple[str, ...]:
         """The layers of a model that Grad-CAM can look at, largest maps first."""
-
-        def make() -> tuple[str, ...]:
-            inputs = self.inputs(classifier, picture)
-            network = memory.prepared(classifier.module, inputs).network
-            with turn:  # where the network cannot be exported, it sets hooks
-                return grad_cam.layers(network, inputs)
-
-        return self._layers.get_or_make(identity(classifier), make)
+        return self.possibilities(classifier, picture).layers
 
     def as_baseline(self, picture: Picture) -> str:
         """The name under which another picture serves as a baseline."""

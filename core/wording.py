@@ -59,6 +59,28 @@ def completeness(attribution: Attribution, unit: str, factor: float = 1.0) -> st
     return f"adds up to {reached} of {number(factor * change)} {unit}{off}"
 
 
+def checked(attribution: Attribution) -> str:
+    """How far the model's own scores were from those of the map: "equal to 8e-6".
+
+    Empty where the model itself computed none of the map's windows again.
+    """
+    found = attribution.agreement
+    if found is None:
+        return ""
+    part = "patch" if attribution.method == "superpixels" else "window"
+    plural = "" if found.windows == 1 else "es" if part == "patch" else "s"
+    digits, _, power = f"{found.difference:.0e}".partition("e")
+    equal = f"equal to {digits}e{int(power)}" if found.difference else "equal"
+    return f"{found.windows} {part}{plural} recomputed by the model itself: {equal}"
+
+
+def emptiness(attribution: Attribution) -> str:
+    """What a map of zeros says, where zero is an answer; else empty."""
+    if attribution.method in ("grad_cam", "guided_grad_cam") and not attribution.values.any():
+        return "nothing speaks for this class here"
+    return ""
+
+
 def _steps(attribution: Attribution) -> str:
     if attribution.parameters["steps"] == "enough":
         return f"{attribution.forward_passes - 2} steps, placed where needed"

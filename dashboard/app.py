@@ -39,7 +39,7 @@ from dashboard import (
     view,
 )
 from dashboard.board import Board
-from dashboard.methods import Methods, choose_methods
+from dashboard.methods import Methods, choose_methods, say_what_is_missing
 from dashboard.tabs import TRUST, draw_tabs
 from dashboard.view import Scene
 
@@ -88,7 +88,7 @@ def main() -> None:
         return
     with st.sidebar:
         question = controls.choose_question(classifier, [entry.index for entry in ranking])
-        methods = choose_methods(explainer, scene, question)
+        methods, missing = choose_methods(explainer, scene, question)
         look = controls.choose_look()
         with st.container(horizontal=True):
             st.link_button("Talk mode", "?view=talk", help="The scenes of a talk, full screen.")
@@ -119,6 +119,7 @@ def main() -> None:
     components.links(key="links", on_click=partial(_follow, classifier, board.settings))
     jobs = [job for each in (board, *more) for job in each.jobs()]
     request = (picture.key, model, device, methods, question)
+    say_what_is_missing(missing, explainer, scene)
     if live.run_jobs(jobs, request, "maps"):
         st.rerun()  # from what is known now: the sentence of evidence, the tabs
     if not (jobs and live.stopped(request)):

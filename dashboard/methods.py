@@ -1,10 +1,12 @@
 """Which maps are on the page, and the settings of their methods."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.baselines import BASELINES, PICTURE
 from core.errors import UserError
@@ -21,6 +23,8 @@ from core.study import WINDOWS
 from dashboard import state
 from dashboard.live import about
 from dashboard.view import Scene
+
+_log = logging.getLogger(__name__)
 
 SMALL, LARGE = "occlusion_small", "occlusion_large"
 TITLES = {SMALL: "Occlusion small", LARGE: "Occlusion large"} | {
@@ -57,8 +61,13 @@ class Methods:
     judged: bool
 
 
-def choose_methods(explainer: Explainer, scene: Scene, question: Question) -> Methods:
-    """Maps, windows, baseline, and what else the chosen methods need."""
+def choose_methods(
+    explainer: Explainer, scene: Scene, question: Question
+) -> tuple[Methods, DeltaGenerator]:
+    """Maps, windows, baseline, and what else the chosen methods need.
+
+    Also the place for `say_what_is_missing`, which comes after what a person waits for.
+    """
     chosen = st.multiselect(
         "Maps",
         list(TITLES),
@@ -69,10 +78,7 @@ def choose_methods(explainer: Explainer, scene: Scene, question: Question) -> Me
         help="Methods, side by side. Occlusion asks the model again with a part covered; the "
         "others follow the gradient of its score.",
     )
-    missing = explainer.unavailable(scene.classifier, scene.picture)
-    if missing:
-        reasons = (f"{METHODS[name].title}, since {why}" for name, why in missing.items())
-        st.caption(state.plain(f"Not for this model: {'; '.join(reasons)}."))
+    missing = st.empty()
     judged = st.toggle(
         "Judge each map",
         value=True,
@@ -100,7 +106,19 @@ def choose_methods(explainer: Explainer, scene: Scene, question: Question) -> Me
         else:
             maps.append((TITLES[name], _setting(name, options)))
     gradients = IntegratedGradientsSetting(options.get("steps", ENOUGH), baseline)
-    return Methods(tuple(maps), small, large, gradients, judged)
+    return Methods(tuple(maps), small, large, gradients, judged), missing
+
+
+def say_what_is_missing(place: DeltaGenerator, explainer: Explainer, scene: Scene) -> None:
+    """Which maps the model cannot have. Takes seconds for a model that is new."""
+    try:
+        missing = explainer.unavailable(scene.classifier, scene.picture)
+    except UserError as error:
+        _log.info("methods: not known", exc_info=error)
+        return  # each panel says why there is no map
+    if missing:
+        reasons = (f"{METHODS[name].title}, since {why}" for name, why in missing.items())
+        place.caption(state.plain(f"Not for this model: {'; '.join(reasons)}."))
 
 
 def _setting(name: str, options: dict[str, Any]) -> Setting:

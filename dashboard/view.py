@@ -18,7 +18,7 @@ from core.rendering import Display, backdrop, colour_bar, data_uri, indexed, sca
 from core.scores import UNITS, Question
 from core.settings import OcclusionSetting
 from core.story import number, percent
-from core.wording import baseline_words, completeness, settings_words
+from core.wording import baseline_words, checked, completeness, emptiness, settings_words
 from dashboard.panels import Meter, Outline, Panel, ScaleBar
 
 _PHOTO_SIDE = 640  # pixels; what a panel can show on a large screen
@@ -157,7 +157,9 @@ def caption(attribution: Attribution, class_names: tuple[str, ...]) -> str:
         question_words(attribution.question, class_names),
         settings_words(attribution),
         baseline_words(attribution),
+        emptiness(attribution),
         f"{attribution.forward_passes:,} passes, {attribution.seconds:.1f} s",
+        checked(attribution),
     ]
     return " · ".join(filter(None, parts))
 

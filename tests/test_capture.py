@@ -56,13 +56,13 @@ def small():
 
 def with_hook():
     module = small()
-    module.first.register_forward_hook(lambda part, given, made: 2 * made + 1)
+    module.first.register_forward_hook(lambda _part, _given, made: 2 * made + 1)
     return module
 
 
 def with_pre_hook():
     module = small()
-    module.register_forward_pre_hook(lambda part, given: (given[0] * 0.5 - 0.1,))
+    module.register_forward_pre_hook(lambda _part, given: (given[0] * 0.5 - 0.1,))
     return module
 
 
@@ -477,7 +477,7 @@ def test_a_network_that_was_changed_in_another_way(change):
     module, inputs = small().eval(), picture()
     surveyed(module, inputs)
     if change == "hook":
-        module.second.register_forward_hook(lambda part, given, made: made + 1)
+        module.second.register_forward_hook(lambda _part, _given, made: made + 1)
     elif change == "forward":
         before = module.head.forward
         module.head.forward = lambda x: 2 * before(x)
