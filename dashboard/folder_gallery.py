@@ -1,10 +1,8 @@
 """The pictures of a table, a page at a time, and its mistakes, the most frequent first."""
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import PurePosixPath
 
 from streamlit.delta_generator import DeltaGenerator
@@ -16,6 +14,7 @@ from core.picture import picture_from_bytes
 from core.rendering import data_uri
 from core.results_table import ResultsTable
 from core.story import percent
+from core.text import escape, json_attribute
 from dashboard import folder_tables, live
 
 PER_PAGE = 24
@@ -109,7 +108,7 @@ def _card(card: Card, thumbnail: str | None, failed: str | None, pictures: bool)
     title = escape(card.path)
     if not pictures or failed is not None:
         return f'<div class="card" title="{title}">{body}</div>'
-    link = escape(json.dumps(["open", card.path]))
+    link = json_attribute(["open", card.path])
     return f'<button type="button" class="card" data-link="{link}" title="{title}">{body}</button>'
 
 
@@ -132,7 +131,7 @@ def pairs_html(
     """Mistakes as a list of buttons, each with how often it is made."""
     most = max((pair.count for pair in pairs), default=1)
     rows = "".join(
-        f'<div role="listitem"><button type="button" data-link="{escape(json.dumps(_link(pair)))}" '
+        f'<div role="listitem"><button type="button" data-link="{json_attribute(_link(pair))}" '
         f'aria-pressed="{str((pair.label, pair.predicted) == chosen).lower()}">'
         f"<span>{escape(names[pair.label])} called <b>{escape(names[pair.predicted])}</b></span>"
         f"<i>{pair.count:,} of {pair.total:,}</i>"

@@ -18,6 +18,7 @@ from core.settings import (
     Setting,
 )
 from core.study import WINDOWS
+from core.text import markdown
 from dashboard import state
 from dashboard.live import about
 from dashboard.view import Scene
@@ -72,7 +73,7 @@ def choose_methods(explainer: Explainer, scene: Scene, question: Question) -> Me
     missing = explainer.unavailable(scene.classifier, scene.picture)
     if missing:
         reasons = (f"{METHODS[name].title}, since {why}" for name, why in missing.items())
-        st.caption(state.plain(f"Not for this model: {'; '.join(reasons)}."))
+        st.caption(markdown(f"Not for this model: {'; '.join(reasons)}."))
     judged = st.toggle(
         "Judge each map",
         value=True,
@@ -83,14 +84,14 @@ def choose_methods(explainer: Explainer, scene: Scene, question: Question) -> Me
     )
     sizes, costs = [], []
     for label, prefix in (("Small window", "small"), ("Large window", "large")):
-        st.markdown(f"**{label}**")
+        st.markdown(f"**{markdown(label)}**")
         sizes.append(_choose_window(prefix))
         costs.append(st.empty())
     baseline = _choose_baseline(explainer)
     options = _choose_options(explainer, scene, chosen)
     small, large = (OcclusionSetting(window, stride, baseline) for window, stride in sizes)
     for place, setting in zip(costs, (small, large), strict=True):
-        place.caption(_cost(explainer, scene, setting, question))
+        place.caption(markdown(_cost(explainer, scene, setting, question)))
     options["baseline"] = baseline
     maps: list[tuple[str, Setting]] = []
     for name in chosen:
