@@ -240,7 +240,7 @@ def _own_file(place: Path, name: str) -> Path:
         path = (root / name).resolve()
     except (ValueError, RuntimeError, OSError):  # no name of a file; links that go in a circle
         path = root.parent
-    called = f"{place.name}/{plain(name)}"
+    called = f"{place.name}/{name}" if name == plain(name) else quoted(name)
     if not path.is_relative_to(root):
         raise ModelError(f"{called} leads out of the model's folder: put the file itself there.")
     if not path.is_file():

@@ -154,8 +154,7 @@ def _run(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator) -> 
         elif now >= next_frame:
             passes = f"{step.done:,} of {step.total:,} passes"
             left = _left(now - started, step.done - first, step.total - step.done, later)
-            words = markdown(f"{job.name} · {passes}{left}")
-            progress.progress(step.done / step.total, words)
+            progress.progress(step.done / step.total, markdown(f"{job.name} · {passes}{left}"))
             job.show(step.snapshot(), passes)
             taken = time.monotonic() - now
             growing = _FRAME_GROWTH * (now - started)
