@@ -123,7 +123,7 @@ def _headline(results: ResultsTable, found: Summary, filters: Filters, known: Kn
     if not found.pictures:
         sentence = "No picture is left with these filters." if narrowed else "The table is empty."
     elif pair is not None and filters == chosen:
-        label, predicted = known.names[pair.label], known.names[pair.predicted]
+        label, predicted = (plain(known.names[i]) for i in (pair.label, pair.predicted))
         of = f"{pair.count:,} of {_pictures(pair.total)}"
         sentence = f"The model calls {of} of {label} “{predicted}”."
     elif found.judged:

@@ -14,7 +14,7 @@ from core.picture import picture_from_bytes
 from core.rendering import data_uri
 from core.results_table import ResultsTable
 from core.story import percent
-from core.text import escape, json_attribute
+from core.text import escape, json_attribute, plain
 from dashboard import folder_tables, live
 
 PER_PAGE = 24
@@ -115,8 +115,8 @@ def _card(card: Card, thumbnail: str | None, failed: str | None, pictures: bool)
 def _says(card: Card) -> str:
     if card.predicted is None or card.probability is None:
         return "no prediction"
-    said = f"{card.predicted}, {percent(card.probability)}"
-    return said if card.label is None else f"{card.label} → {said}"
+    said = f"{plain(card.predicted)}, {percent(card.probability)}"
+    return said if card.label is None else f"{plain(card.label)} → {said}"
 
 
 def _alt(card: Card) -> str:
@@ -133,7 +133,8 @@ def pairs_html(
     rows = "".join(
         f'<div role="listitem"><button type="button" data-link="{json_attribute(_link(pair))}" '
         f'aria-pressed="{str((pair.label, pair.predicted) == chosen).lower()}">'
-        f"<span>{escape(names[pair.label])} called <b>{escape(names[pair.predicted])}</b></span>"
+        f"<span>{escape(plain(names[pair.label]))} called "
+        f"<b>{escape(plain(names[pair.predicted]))}</b></span>"
         f"<i>{pair.count:,} of {pair.total:,}</i>"
         f'<span class="bar" style="width:{100 * pair.count / most:.1f}%"></span></button></div>'
         for pair in pairs[:PAIRS_SHOWN]

@@ -32,7 +32,7 @@ def draw_means(
     results: ResultsTable, rows: pa.Array, label: str, predicted: str
 ) -> partial[None] | None:
     """What is known of the mean maps of rows; returns what fills in the rest, or None."""
-    question = f"Where does it look when {label} is called {predicted}?"
+    question = f"Where does it look when {plain(label)} is called {plain(predicted)}?"
     st.html(f'<h2 class="wil-section">{escape(question)}</h2>')
     wanted = explained(results, rows)
     record = registry().get(results.model or "")

@@ -262,11 +262,15 @@ def test_a_long_title_covers_nothing_and_nothing_covers_it(browser, long_titles,
                 """() => {
                     const stage = document.querySelector(".wil-stage");
                     const box = (each) => each.getBoundingClientRect();
-                    const title = box(stage.querySelector("h1")), all = box(stage);
+                    const title = stage.querySelector("h1"), all = box(stage);
+                    const words = document.createRange();
+                    words.selectNodeContents(title);
+                    const clipped = getComputedStyle(title).overflow === "hidden";
+                    const end = Math.min(box(words).bottom, clipped ? box(title).bottom : Infinity);
                     const below = [...stage.querySelectorAll("img, .left, .right, .maps, .scale"),
                         ...document.querySelectorAll(".st-key-talk_canvas")].map(box);
                     return {
-                        covered: below.filter((each) => each.top < title.bottom - 1).length,
+                        covered: below.filter((each) => each.top < end - 1).length,
                         outside: [...stage.querySelectorAll("*")].map(box).filter((each) =>
                             each.right > all.right + 1 || each.bottom > all.bottom + 1).length,
                     };
