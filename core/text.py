@@ -1,15 +1,15 @@
 """Foreign text made safe for where it is shown: a terminal, a drawing, HTML, Markdown.
 
 Foreign is what a visitor, a file or an address wrote: names of files, classes, models and keys, and
-whatever quotes them. Nothing else in the project escapes text. Everywhere it becomes
+every sentence that quotes them. No other module escapes text. Wherever foreign text is shown, it is
 
-- visible: control characters (a terminal acts on them, and an SVG that holds one is no XML),
-  zero-width characters and those that turn the direction of writing (a name would look like
-  another), and lone surrogates (no UTF-8 has them) become "�";
-- one line, which no foreign text can make two;
-- bounded in length, cut in the middle, so that a sentence still says what to do.
+- visible: "�" stands for control characters (a terminal acts on them, and XML cannot hold them),
+  zero-width and bidirectional ones (they make a name look like another) and lone surrogates (UTF-8
+  has none of them);
+- one line;
+- bounded in length: cut in the middle, because a sentence ends with what to do.
 
-Then each place has an alphabet of its own, in which the text must not mean anything.
+HTML and Markdown then need their own marks escaped.
 """
 
 import html
@@ -78,9 +78,9 @@ def json_script(value: object) -> str:
 def markdown(text: str) -> str:
     """Text for an element of Streamlit that reads Markdown.
 
-    A backslash keeps a mark from meaning anything to the parser. Addresses, :names: of pictures and
-    arrows are looked for afterwards, in what was read as plain text, so each mark also begins a
-    text of its own: none of them begins and ends in one.
+    A backslash keeps a punctuation mark from being markup. Streamlit looks for addresses, :names:
+    of icons and arrows later, in each piece of text that was read. So every mark also begins a new
+    piece: no address, name or arrow then lies within one.
     """
     words = " ".join(line(text).split())  # four blanks at its beginning would make it code
     return _PUNCTUATION.sub(rf"{BREAK}\\\g<0>", words)

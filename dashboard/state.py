@@ -154,9 +154,10 @@ def check_address(bound: Collection[str], titles: Collection[tuple[str, str]]) -
         wanted = asked[key] if isinstance(value, list) else asked[key][-1:]
         refused = [text for text in wanted if not any(_same(text, each, titles) for each in values)]
         if refused:
+            shown = ", ".join(plain(str(each)) for each in values) or "nothing"
             notice(
                 f"The address asks for {key} {', '.join(map(quoted, refused))}, which is not "
-                f"possible; the page shows {', '.join(plain(str(each)) for each in values)}."
+                f"possible; the page shows {shown}."
             )
 
 
