@@ -19,10 +19,11 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from core import batching, commands, evaluations, exporting, models
 from core.baselines import BASELINES
+from core.console import make_log_visible, say
 from core.errors import UserError
 from core.faithfulness import FaithfulnessSetting
 from core.methods import METHODS
@@ -31,6 +32,7 @@ from core.samples import FOLDER as SAMPLES
 from core.scenes import DEFAULT_TALK
 from core.scores import SCORE_KINDS
 from core.settings import ENOUGH, Steps
+from core.text import line
 from core.work import METHOD_ALIASES, STRIDE, WINDOW
 
 
@@ -50,19 +52,28 @@ _OPTIONS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 not equal, 2 refused, 130 interrupted."""
+    make_log_visible()
     arguments = _parser().parse_args(argv)
     try:
         models.use_folder(folder_or_default(arguments.models))
         return arguments.run(arguments)
     except UserError as error:
-        print(error, file=sys.stderr)
+        say(error, aside=True)
         return 2
     except KeyboardInterrupt:
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    """Quotes what it refuses so that no terminal acts on it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments, and exit with code 2."""
+        super().error(line(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="python -m core",
         description="See which pixels drove an image classifier's prediction.",
     )

@@ -15,6 +15,7 @@ from PIL import Image, ImageFilter
 
 from core.errors import SettingError
 from core.preprocessing import Box, Preprocessing
+from core.text import plain, quoted
 
 BASELINES = ("grey", "black", "white", "mean", "blur", "noise")
 PICTURE = "picture"
@@ -86,7 +87,7 @@ def _parsed(baseline: str) -> tuple[str, float]:
         return name, 0.0
     if name not in BASELINES or (colon and name not in ("blur", "noise")):
         raise SettingError(
-            f'There is no baseline "{baseline}": choose one of {", ".join(BASELINES)}.'
+            f'There is no baseline "{plain(baseline)}": choose one of {", ".join(BASELINES)}.'
         )
     if not colon:
         return name, _BLUR_SIGMA if name == "blur" else 0.0
@@ -96,7 +97,9 @@ def _parsed(baseline: str) -> tuple[str, float]:
         number = math.nan
     low, high = _BLUR_RANGE
     if name == "blur" and not low <= number <= high:
-        raise SettingError(f"Blur of {text!r}: choose a sigma between {low:g} and {high:g} pixels.")
+        raise SettingError(
+            f"Blur of {quoted(text)}: choose a sigma between {low:g} and {high:g} pixels."
+        )
     if name == "noise" and not (0 <= number <= _LARGEST_SEED and number.is_integer()):
-        raise SettingError(f"Noise of {text!r}: choose a seed from 0, a whole number.")
+        raise SettingError(f"Noise of {quoted(text)}: choose a seed from 0, a whole number.")
     return name, number

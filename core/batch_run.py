@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 
 from core.attribution import versions
 from core.batch import Worker
-from core.console import progress_line
+from core.console import progress_line, say
 from core.errors import SettingError
 from core.explainer import Explainer
 from core.folder import Entry, Folder
@@ -73,7 +72,7 @@ class Run:
         if begun is not None:
             _check_same(begun, self.manifest, self.results.folder)
             if begun.get("complete") and (self.results.folder / TABLE).exists():
-                print(f"{self.results.folder / TABLE} is complete; nothing was left to do.")
+                say(f"{self.results.folder / TABLE} is complete; nothing was left to do.")
                 return 0
         run = {key: self.manifest[key] for key in _DECIDING}
         digest = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
@@ -84,12 +83,12 @@ class Run:
         except DiskFullError as error:
             raise DiskFullError(f"{error} {self._so_far()}") from error
         except BaseException:
-            print(self._so_far(), file=sys.stderr)
+            say(self._so_far(), aside=True)
             raise
         counts = _counted(self.results.folder / TABLE)
         self.results.write_manifest({**self.manifest, "counts": vars(counts), "complete": True})
         self.results.drop_parts()
-        print(f"Wrote {self.results.folder / TABLE}: {_words(counts)}")
+        say(f"Wrote {self.results.folder / TABLE}: {_words(counts)}")
         return 0
 
     def _so_far(self) -> str:
@@ -115,7 +114,7 @@ class Run:
         left = sum(len(part) for _, part in todo)
         total = len(self.folder.entries)
         if 0 < left < total:
-            print(f"{total - left:,} of {total:,} pictures were done before.", file=sys.stderr)
+            say(f"{total - left:,} of {total:,} pictures were done before.", aside=True)
         waiting: dict[int, list[Row]] = {}
         pace, before = Pace(), perf_counter()
         with progress_line() as show:

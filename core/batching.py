@@ -1,7 +1,6 @@
 """The command ``batch``: a folder of pictures, done to the end whatever happens on the way."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import get_args
 
@@ -9,7 +8,7 @@ import torch
 
 from core import models
 from core.batch_run import Run, ray_work
-from core.console import progress_line
+from core.console import progress_line, say
 from core.errors import SettingError
 from core.folder import Folder, list_folder
 from core.job import BATCH, Job, Only, Target, methods_of
@@ -83,7 +82,7 @@ def batch(arguments: argparse.Namespace) -> int:
             show(f"Downloading {arguments.model}: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
         show("Listing the pictures")
         folder = list_folder(arguments.folder, models.record(arguments.model).class_names)
-    print(_labels(folder), file=sys.stderr)
+    say(_labels(folder), aside=True)
     _check_labels(arguments, folder)
     results = Results(arguments.out)
     with results.writing():

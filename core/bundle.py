@@ -26,6 +26,7 @@ from core.panel import print_panel
 from core.rendering import Display
 from core.report import report
 from core.samples import credits_of
+from core.text import quoted
 
 _STORED = (".png", ".jpg", ".jpeg")  # compressed already
 _BEGINNING = (1980, 1, 1, 0, 0, 0)  # of time, for zip files
@@ -97,7 +98,7 @@ def _check(exhibits: Sequence[Exhibit], address: str | None) -> None:
         parts = urlsplit(address)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise SettingError(
-                f"The address {address[:80]!r} cannot be linked to: give one that begins with "
+                f"The address {quoted(address)} cannot be linked to: give one that begins with "
                 "http:// or https://."
             )
 

@@ -10,6 +10,7 @@ from core.panel import heading
 from core.rendering import Display
 from core.settings import baseline_of, method_name
 from core.story import number, percent
+from core.text import line, plain
 from core.wording import baseline_words, checked, completeness, emptiness
 
 _SIGNS = {
@@ -39,7 +40,7 @@ def figure_caption(shown: Sequence[Shown], display: Display, same_scale: bool) -
         parts.append("Maps in the same units share one scale.")
     elif len(shown) > 1:
         parts.append("Maps of the same name share one scale.")
-    return " ".join(parts)
+    return " ".join(map(line, parts))
 
 
 def letters(shown: Sequence[Shown]) -> dict[str, str]:
@@ -67,7 +68,7 @@ def answer(shown: Shown) -> str:
     known = f" ({record.top1})" if record.top1 else ""
     return (
         f"{record.title}{known} says {top.name}, "
-        f"{percent(top.probability)}, of {shown.exhibit.name}."
+        f"{percent(top.probability)}, of {plain(shown.exhibit.name)}."
     )
 
 

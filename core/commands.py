@@ -10,7 +10,7 @@ from PIL import Image
 from core import models
 from core.attribution import Attribution
 from core.captum_occlusion import captum_occlusion
-from core.console import print_table, progress_line
+from core.console import print_table, progress_line, say
 from core.disk_cache import DiskCache, default_folder
 from core.explainer import Explainer
 from core.files import npz, png, write
@@ -46,7 +46,7 @@ def predict(arguments: argparse.Namespace) -> int:
     """Print the most probable classes of a picture."""
     work = begin(arguments)
     ranking = work.ranking(arguments.top)
-    print(model_line(work.classifier))
+    say(model_line(work.classifier))
     rows = [
         (str(rank), str(c.index), c.name, f"{100 * c.probability:.1f} %", f"{c.logit:.3f}")
         for rank, c in enumerate(ranking, 1)
@@ -87,8 +87,8 @@ def explain(arguments: argparse.Namespace, explainer: Explainer | None = None) -
             f"{name}.json": as_json(record),
         },
     )
-    print(f"{says}. {finding}")
-    print("Wrote", ", ".join(map(str, written)))
+    say(f"{says}. {finding}")
+    say(f"Wrote {', '.join(map(str, written))}")
     return 0
 
 
@@ -98,7 +98,7 @@ def compare(arguments: argparse.Namespace) -> int:
     baseline = baseline_named(getattr(arguments, "baseline", "grey"), work.explainer)
     setting = OcclusionSetting(arguments.window, arguments.stride, baseline)
     question = Question(target_of(arguments.target, work))
-    print(model_line(work.classifier))
+    say(model_line(work.classifier))
     memory.forget()  # windows known from an earlier call would not be visited again
     started = time.perf_counter()
     ours = by_explainer(work, setting, question)
@@ -109,15 +109,15 @@ def compare(arguments: argparse.Namespace) -> int:
         ("captum", f"{captum.seconds:.2f}", f"{captum.forward_passes:,}"),
     ]
     print_table(("engine", "seconds", "forward passes"), rows, words=("engine",))
-    print(f"Captum takes {captum.seconds / seconds:.1f} times as long.")
+    say(f"Captum takes {captum.seconds / seconds:.1f} times as long.")
     survey = work.explainer.survey(work.classifier, work.picture, setting)
-    print(
+    say(
         survey.fallback
         or f"Multiply-adds: {survey.multiply_adds_share():.1%} of those of dense passes."
     )
     difference = float(np.abs(ours.values - captum.values).max())
     equal = difference < EQUAL_BELOW
-    print(
+    say(
         f"Largest difference of the maps: {difference:.1e} {UNITS[question.kind]}, "
         f"{'equal' if equal else 'not equal'} (limit {EQUAL_BELOW:.0e})."
     )
@@ -141,7 +141,7 @@ def make_ready(arguments: argparse.Namespace) -> int:
         for number, (scene, taken) in enumerate(zip(talk.scenes, seconds, strict=True), 1)
     ]
     print_table(("scene", "title", "seconds"), rows, words=("title",))
-    print(f"Kept in {disk.folder}, until newer results need the room.")
+    say(f"Kept in {disk.folder}, until newer results need the room.")
     return 0
 
 
@@ -162,7 +162,7 @@ def list_models(_: argparse.Namespace) -> int:
     header = ("name", "title", "top-1", "size", "licence", "offline", "")
     print_table(header, rows, words=("name", "title", "licence", "offline", ""))
     for name, sentence in models.broken().items():
-        print(f"{name} is broken: {sentence}")
+        say(f"{name} is broken: {sentence}")
     return 0
 
 

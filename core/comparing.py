@@ -19,6 +19,7 @@ from core.plain_captum import BY_COVERING, BY_GRADIENT, COVERING, difference
 from core.preprocessing import Box
 from core.scores import Question
 from core.story import number
+from core.text import plain
 from core.unpacking import Unpacked, array
 
 SCORE_LIMIT = 1e-3
@@ -204,8 +205,3 @@ def opened(found: Unpacked, name: str, classifier: Classifier) -> Image.Image | 
 def as_seen(seen: Image.Image, name: str) -> Picture:
     """What the model saw, as a picture all of which it sees, unchanged."""
     return Picture(name, seen, region=Box(0, 0, *seen.size))
-
-
-def plain(text: str, most: int = 80) -> str:
-    """What a file says, short and without anything that a terminal would act on."""
-    return "".join(c if c.isprintable() else "?" for c in text[:most])

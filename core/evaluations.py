@@ -8,7 +8,7 @@ from PIL import Image
 
 from core import study, trust
 from core.attribution import Attribution
-from core.console import print_table
+from core.console import print_table, say
 from core.explainer import Explainer
 from core.faithfulness import FaithfulnessSetting
 from core.files import npz, png, write
@@ -61,9 +61,9 @@ def reproduce(arguments: argparse.Namespace) -> int:
     csv.writer(table).writerows([header, *rows])
     output["predictions.csv"] = table.getvalue().encode()
     output["study.png"] = png(study.sheet(seen, found, answers))
-    print(model_line(work.classifier))
+    say(model_line(work.classifier))
     print_table(header, rows, words=("picture", "name"))
-    print("Wrote", ", ".join(map(str, write(arguments.out, output))))
+    say(f"Wrote {', '.join(map(str, write(arguments.out, output)))}")
     return 0
 
 
@@ -95,8 +95,9 @@ def judge(arguments: argparse.Namespace) -> int:
     )
     for badge in trust.badges(judgement):
         mark = {True: "+", False: "-", None: "~"}[badge.good]
-        print(f"{mark} {badge.words} ({badge.figure})")
+        say(f"{mark} {badge.words} ({badge.figure})")
     for lines in trust.sentences(judgement).values():
-        print(*lines, sep="\n")
-    print("Wrote", ", ".join(map(str, written)))
+        for each in lines:
+            say(each)
+    say(f"Wrote {', '.join(map(str, written))}")
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from core import commands, trust
 from core.bundle import bundle
-from core.console import progress_line
+from core.console import progress_line, say
 from core.errors import BundleError, SettingError
 from core.exhibits import Exhibit
 from core.explainer import Explainer
@@ -79,7 +79,7 @@ def explain(arguments: argparse.Namespace) -> int:
             )
         place = Path(arguments.bundle)
         (written,) = write(place.parent, {place.name: data})
-        print(f"Wrote {written}, {len(data) / 1e6:.1f} MB")
+        say(f"Wrote {written}, {len(data) / 1e6:.1f} MB")
     return 0
 
 
@@ -100,12 +100,12 @@ def check(arguments: argparse.Namespace) -> int:
     with progress_line() as show:
         verdict = verify(data, image=image, device=arguments.device, report=show)
     for sentence in (*verdict.equal, *verdict.notes, *verdict.different):
-        print(sentence)
+        say(sentence)
     if verdict.different:
         count = len(verdict.different)
-        print(f"Not equal: {count} difference{'s' if count > 1 else ''}.")
+        say(f"Not equal: {count} difference{'s' if count > 1 else ''}.")
         return 1
-    print("Equal.")
+    say("Equal.")
     return 0
 
 

@@ -41,10 +41,11 @@ def _row(
     top: float,
     across: int,
 ) -> None:
-    sheet.text(_MARGIN, top + 0.18, says(shown), _LARGE)
+    room = (across + 1) * _SIDE + across * _GAP
+    sheet.text(_MARGIN, top + 0.18, says(shown), _LARGE, wide=room)
     under = top + _HEAD + 0.08
     size = (_SIDE, _SIDE)
-    sheet.text(_MARGIN, under - 0.07, _short(shown.exhibit.name), _SMALL, QUIET)
+    sheet.text(_MARGIN, under - 0.07, shown.exhibit.name, _SMALL, QUIET, wide=_SIDE)
     sheet.image(_MARGIN, under, size, np.asarray(shown.seen), "catrom")
     ground = np.asarray(backdrop(shown.seen).convert("RGB"))
     for place, plate in enumerate(shown.plates):
@@ -52,13 +53,8 @@ def _row(
         head = under + place // across * _LINE
         made = plate.attribution
         title = f"{marks[plate.stem]}{plate.title}"
-        sheet.text(left, head - 0.07, _short(title), _SMALL, QUIET)
+        sheet.text(left, head - 0.07, title, _SMALL, QUIET, wide=_SIDE)
         sheet.image(left, head, size, ground, "catrom")
         sheet.image(left, head, size, colours(made.values, display, plate.ends), "nearest")
         draw_bar(sheet, left, head + _SIDE + 0.06, _SIDE, display, plate.ends, "")
-        sheet.text(left, head + _SIDE + 0.41, made.units, _SMALL, QUIET)
-
-
-def _short(words: str) -> str:
-    """What fits over a picture."""
-    return words if len(words) <= 46 else f"{words[:45].rstrip(' ,')}…"
+        sheet.text(left, head + _SIDE + 0.41, made.units, _SMALL, QUIET, wide=_SIDE)

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from core.text import plain
+
 # Names that people look for, that ImageNet-1k lacks, and the classes nearest in kind or in looks.
 _ABSENT: dict[str, tuple[str, ...]] = {
     "mute swan": ("black swan", "goose", "American egret", "white stork"),
@@ -54,7 +56,7 @@ class Search:
 
     def sentence(self, class_names: tuple[str, ...]) -> str:
         """What to tell the person who searched for a class that is not there."""
-        begin = f'This model has no class "{self.query}" among its {len(class_names):,}.'
+        begin = f'This model has no class "{plain(self.query)}" among its {len(class_names):,}.'
         if not self.nearest:
             return f"{begin} Try another word, or its index from 0 to {len(class_names) - 1}."
         offered = ", ".join(class_names[i] for i in self.nearest)

@@ -29,6 +29,7 @@ from core.settings import (
     method_name,
     parameters,
 )
+from core.text import quoted
 
 FORMAT = "where-it-looked/1"
 NAME = "manifest.json"
@@ -128,7 +129,7 @@ def setting_from(method: str, found: Mapping[str, Any]) -> Setting:
     right &= own.keys() == expected
     if not (right and all(_alike(value, getattr(template, name)) for name, value in own.items())):
         raise SettingError(
-            f"{str(dict(found))[:200]!r} are not the settings of {method}, which has "
+            f"{quoted(dict(found), 200)} are not the settings of {method}, which has "
             f"{', '.join(parameters(template)) or 'none'}: take the bundle as it was made."
         )
     return type(template)(**own, **fixed)

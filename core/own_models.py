@@ -21,7 +21,8 @@ from core.catalogue import ModelRecord, Network
 from core.errors import ModelError, UserError
 from core.preprocessing import Preprocessing
 from core.state_dicts import SUFFIXES, check_fit, read_state
-from core.tables import REQUIRED, Table, TomlFile, shown
+from core.tables import REQUIRED, Table, TomlFile
+from core.text import line, plain, quoted
 from core.torchvision_compat import torchvision
 from core.weights import WeightsFile
 
@@ -66,7 +67,7 @@ def read_folder(
     own: dict[str, ModelRecord] = {}
     broken: dict[str, str] = {}
     for place in places:
-        name = place.name if _NAME.fullmatch(place.name) else shown(place.name)
+        name = place.name if _NAME.fullmatch(place.name) else quoted(place.name)
         try:
             own[name] = _record(place, {**known, **own})
         except (UserError, OSError) as error:
@@ -79,7 +80,7 @@ def _record(place: Path, known: Mapping[str, ModelRecord]) -> ModelRecord:
     name = place.name
     if not _NAME.fullmatch(name):
         raise ModelError(
-            f"The folder {shown(name)} cannot be a model's name: use letters, digits, - and _, "
+            f"The folder {quoted(name)} cannot be a model's name: use letters, digits, - and _, "
             "at most 64, the first a letter or digit."
         )
     if name in known:
@@ -94,20 +95,22 @@ def _record(place: Path, known: Mapping[str, ModelRecord]) -> ModelRecord:
     if architecture not in _architectures():
         table.refuse(
             "architecture",
-            f"there is no architecture {shown(architecture)}: give a classification model by "
+            f"there is no architecture {quoted(architecture)}: give a classification model by "
             "torchvision's name, such as resnet18 or mobilenet_v3_small.",
         )
     classes = _classes(table, place)
     count = table.take("num_classes", int, "a whole number", len(classes))
     if count != len(classes):
         table.refuse(
-            "num_classes", f"num_classes is {shown(count)}, but {len(classes)} classes are listed."
+            "num_classes", f"num_classes is {quoted(count)}, but {len(classes)} classes are listed."
         )
     preprocessing = _preprocessing(table)
     facts = {key: _text(table, key, "one line of text", "") for key in ("licence", "source")}
     accuracy = table.take("accuracy", (int, float), "top-1 in percent, as a number", None)
     if accuracy is not None and not 0 <= accuracy <= 100:
-        table.refuse("accuracy", f"accuracy is {shown(accuracy)}: give top-1 in percent, 0 to 100.")
+        table.refuse(
+            "accuracy", f"accuracy is {quoted(accuracy)}: give top-1 in percent, 0 to 100."
+        )
     table.finish()
     network = Network(architecture, _options(architecture, len(classes), preprocessing.crop))
     expected = table.checked("architecture", lambda: _layout(network, preprocessing.crop))
@@ -165,9 +168,9 @@ def _names(given: list[str] | tuple[str, ...], where: str) -> tuple[str, ...]:
 def _line(text: str, where: str = "") -> str:
     """A name that can stand on a page, in a table and in a file."""
     text = text.strip()
-    if not 1 <= len(text) <= _LONGEST or not text.isprintable():
+    if not 1 <= len(text) <= _LONGEST or text != line(text):
         raise ModelError(
-            f"{where}{shown(text)} cannot be shown: give one line of 1 to {_LONGEST} characters."
+            f"{where}{quoted(text)} cannot be shown: give one line of 1 to {_LONGEST} characters."
         )
     return text
 
@@ -179,11 +182,11 @@ def _preprocessing(table: Table) -> Preprocessing:
     low, high = _SIDES
     crop = inner.take("crop", int, "a whole number of pixels", 224)
     if not low <= crop <= high:
-        inner.refuse("crop", f"crop is {shown(crop)}: give {low} to {high} pixels.")
+        inner.refuse("crop", f"crop is {quoted(crop)}: give {low} to {high} pixels.")
     resize = inner.take("resize", int, "a whole number of pixels", round(crop * 256 / 224))
     if not crop <= resize <= _MOST_RESIZED:
         inner.refuse(
-            "resize", f"resize is {shown(resize)}: give {crop} (the crop) to {_MOST_RESIZED}."
+            "resize", f"resize is {quoted(resize)}: give {crop} (the crop) to {_MOST_RESIZED}."
         )
     mean, std = (
         _colour(inner, key, usual) for key, usual in zip(("mean", "std"), _IMAGENET, strict=True)
@@ -192,7 +195,7 @@ def _preprocessing(table: Table) -> Preprocessing:
     if interpolation not in ("bilinear", "bicubic"):
         inner.refuse(
             "interpolation",
-            f"interpolation is {shown(interpolation)}: give bilinear or bicubic.",
+            f"interpolation is {quoted(interpolation)}: give bilinear or bicubic.",
         )
     inner.finish()
     return Preprocessing(resize, crop, mean, std, interpolation)
@@ -210,7 +213,7 @@ def _colour(table: Table, key: str, usual: tuple[float, float, float]) -> Any:
     )
     # float32 divides by it.
     if not right or (key == "std" and min(given) < 1e-6):
-        table.refuse(key, f"{key} is {shown(given)}: give {words}.")
+        table.refuse(key, f"{key} is {quoted(given)}: give {words}.")
     return tuple(map(float, given))
 
 
@@ -222,7 +225,7 @@ def _weights(place: Path) -> Path:
         if each.suffix.lower() in SUFFIXES and not each.name.startswith(".")
     )
     if len(found) != 1:
-        several = f"there are {len(found)} ({', '.join(map(shown, found[:4]))})"
+        several = f"there are {len(found)} ({', '.join(map(quoted, found[:4]))})"
         raise ModelError(
             f"{place.name} needs one file of weights (*.safetensors, *.pth or *.pt) beside "
             f"{_DESCRIPTION}, and {several if found else 'there is none'}."
@@ -237,7 +240,7 @@ def _own_file(place: Path, name: str) -> Path:
         path = (root / name).resolve()
     except (ValueError, RuntimeError, OSError):  # no name of a file; links that go in a circle
         path = root.parent
-    called = f"{place.name}/{name}" if name.isprintable() else shown(name)
+    called = f"{place.name}/{name}" if name == plain(name) else quoted(name)
     if not path.is_relative_to(root):
         raise ModelError(f"{called} leads out of the model's folder: put the file itself there.")
     if not path.is_file():

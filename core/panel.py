@@ -92,12 +92,12 @@ def _drawn(
     sheet = Sheet(_WIDTH, under + _BELOW + _LINE * len(lines) + _MARGIN - 0.1, dpi)
     size = (_SIDE, tall)
 
-    sheet.text(_MARGIN, 0.42, title, _LARGE)
+    sheet.text(_MARGIN, 0.42, title, _LARGE, wide=_WIDTH - 2 * _MARGIN)
     sheet.text(_MARGIN, _TOP - 0.09, "What the model sees", _MIDDLE, QUIET)
     sheet.image(_MARGIN, _TOP, size, np.asarray(picture.convert("RGB")), "catrom")
     sheet.text(_MARGIN, under + 0.17, f"{columns} × {rows} pixels", _SMALL, QUIET)
 
-    sheet.text(right, _TOP - 0.09, heading(attribution), _MIDDLE, QUIET)
+    sheet.text(right, _TOP - 0.09, heading(attribution), _MIDDLE, QUIET, wide=_SIDE)
     sheet.image(right, _TOP, size, np.asarray(backdrop(picture).convert("RGB")), "catrom")
     sheet.image(right, _TOP, size, colours(attribution.values, display, ends), "nearest")
     draw_bar(sheet, right, under + 0.1, _SIDE, display, ends, attribution.units)

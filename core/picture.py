@@ -6,7 +6,8 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from core.errors import ImageError, SettingError
-from core.images import digest, open_image
+from core.files import open_regular
+from core.images import MAX_BYTES, digest, open_image
 from core.preprocessing import Box
 
 _SMALLEST_REGION = 16  # pixels of the photo
@@ -88,6 +89,7 @@ def read_picture(path: str | Path) -> bytes:
         ImageError: it cannot be read.
     """
     try:
-        return Path(path).read_bytes()
+        with open_regular(path) as file:
+            return file.read(MAX_BYTES + 1)  # one more, to be refused
     except OSError as error:
         raise ImageError(f"{path} cannot be read ({error.strerror}): check the path.") from error

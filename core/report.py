@@ -4,9 +4,7 @@ Maps can be read pixel by pixel, with the same few lines of JavaScript for all o
 policy in the page forbids it any request.
 """
 
-import json
 from collections.abc import Iterator, Mapping
-from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -17,6 +15,7 @@ from core.manifest import Json
 from core.readout import packed
 from core.rendering import Display, backdrop, colour_bar, data_uri, indexed
 from core.story import number, percent
+from core.text import escape, json_script, plain
 
 _HERE = Path(__file__).resolve().parent
 _PHOTO_SIDE = 720  # pixels of the photo's long side in the report
@@ -40,7 +39,7 @@ def report(
         credit: whose pictures these are, a line each; may be empty.
     """
     several = len(shown) > 1
-    names = ", ".join(dict.fromkeys(each.exhibit.name for each in shown))
+    names = ", ".join(dict.fromkeys(plain(each.exhibit.name) for each in shown))
     title = f"Where it looked: {names}" if several else f"{says(shown[0])}."
     style = [(_HERE / "report.css").read_text("utf-8")]
     body = [f"<h1>{_unbroken(title)}</h1>"]
@@ -49,12 +48,11 @@ def report(
         style += _pictures(each, place, has_photo)
         body += _exhibit(each, place, display, has_photo, several)
     body += [_trust(shown), _check(record), _made(record), _sources(caption, citations, credit)]
-    data = json.dumps([[_readable(plate) for plate in each.plates] for each in shown])
     return Template((_HERE / "report.html").read_text("utf-8")).substitute(
         title=escape(title),
         style="\n".join(style),
         body="\n".join(body),
-        data=data.replace("<", "\\u003c"),
+        data=json_script([[_readable(plate) for plate in each.plates] for each in shown]),
         script=(_HERE / "report.js").read_text("utf-8"),
     )
 
@@ -96,7 +94,7 @@ def _exhibit(
     facts = ", ".join(filter(None, (record.title, record.top1)))
     if several:
         yield f"<h2>{_unbroken(says(shown))}</h2>"
-    yield f'<p class="quiet">{escape(shown.exhibit.name)} · {escape(facts)}</p>'
+    yield f'<p class="quiet">{escape(plain(shown.exhibit.name))} · {escape(facts)}</p>'
     yield f'<div class="top">{bars}</div>'
     yield (
         '<div class="tools"><label>Strength of the maps <input class="strength" type="range" '
@@ -191,7 +189,7 @@ def _check(record: Json) -> str:
     link = ""
     if record["address"] is not None:
         without = " The picture is not part of the address: choose it there." if uploads else ""
-        address = escape(record["address"])
+        address = escape(record["address"], len(record["address"]))
         link = (
             f'<p><a href="{address}" rel="noreferrer">Open this view on the page</a>, where the '
             f"page runs.{without}</p>"
@@ -212,7 +210,10 @@ def _made(record: Json) -> str:
         part = ", ".join(f"{edge:.0f}" for edge in picture["seen_part"])
         named = f"{model['title']} ({model['name']})"
         rows = [
-            ("Picture", f"{picture['name']}, {picture['size'][0]} × {picture['size'][1]} pixels"),
+            (
+                "Picture",
+                f"{plain(picture['name'])}, {picture['size'][0]} × {picture['size'][1]} pixels",
+            ),
             ("Part that the model saw", f"left, top, right, bottom: {part}"),
             ("sha256 of the file", picture["sha256"]),
             ("Model", ", ".join(filter(None, (named, model["licence"], model["source"])))),
@@ -238,9 +239,10 @@ def _table(rows: list[tuple[str, str]]) -> str:
 
 def _sources(caption: str, citations: str, credit: str) -> str:
     lines = "".join(f"<li>{escape(line)}</li>" for line in credit.splitlines())
+    entries = "\n".join(map(escape, citations.splitlines()))
     pictures = f"<h2>Pictures</h2><ul>{lines}</ul>" if credit else ""
     return (
         f"{pictures}<h2>To quote it</h2><details><summary>Caption of the figure</summary>"
-        f"<p>{escape(caption)}</p></details>"
-        f"<details><summary>BibTeX of the methods</summary><pre>{escape(citations)}</pre></details>"
+        f"<p>{escape(caption, len(caption))}</p></details>"
+        f"<details><summary>BibTeX of the methods</summary><pre>{entries}</pre></details>"
     )

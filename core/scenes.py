@@ -16,7 +16,10 @@ from core.methods import METHODS
 from core.picture import Picture, picture_from_file
 from core.settings import ENOUGH, OcclusionSetting, Setting, baseline_of
 from core.tables import REQUIRED, Table, TomlFile
+from core.text import line, plain, quoted
 from core.windows import WindowGrid
+
+_LONGEST = 120  # characters that can be read on a stage
 
 DEFAULT_TALK = Path(__file__).resolve().parent.parent / "talks" / "swan.toml"
 
@@ -139,7 +142,7 @@ def read_talk(path: Path = DEFAULT_TALK) -> Talk:
 def _picture(table: Table, name: str, asked: Sequence[str]) -> TalkPicture:
     """A picture and its right answers, in the words of the models that are asked in the talk."""
     path = table.take("file", str, "the path of a picture, relative to this file")
-    label = table.take("label", str, "what a person would call it, as text", None)
+    label = _words(table, "label", "what a person would call it, as text", None)
     given = table.texts("right", "a list of class names", [] if label is None else [label])
     right = []
     for each in given:
@@ -154,11 +157,23 @@ def _picture(table: Table, name: str, asked: Sequence[str]) -> TalkPicture:
     return TalkPicture(name, opened, label, tuple(dict.fromkeys(right)))
 
 
+def _words(table: Table, key: str, words: str, default: Any = REQUIRED) -> Any:
+    """Text that stands on the stage."""
+    given = table.take(key, str, words, default)
+    if given is not default and given != line(given, _LONGEST):
+        table.refuse(
+            key, f"{key} is {quoted(given)}: give one line of at most {_LONGEST} characters."
+        )
+    return given
+
+
 def _scene(table: Table, pictures: Mapping[str, TalkPicture], default_model: str) -> Scene:
     kind = table.take("kind", str, f"one of {', '.join(_KINDS)}")
     if kind not in _KINDS:
-        table.refuse("kind", f'there is no scene "{kind}": choose one of {", ".join(_KINDS)}.')
-    title = table.take("title", str, "a few words")
+        table.refuse(
+            "kind", f'there is no scene "{plain(kind)}": choose one of {", ".join(_KINDS)}.'
+        )
+    title = _words(table, "title", "a few words")
     model = _model(table, default_model)
 
     def one() -> tuple[TalkPicture]:
@@ -166,7 +181,7 @@ def _scene(table: Table, pictures: Mapping[str, TalkPicture], default_model: str
 
     def named(key: str, name: str) -> TalkPicture:
         if name not in pictures:
-            table.refuse(key, f'there is no picture "{name}": give {_one_of(pictures)}.')
+            table.refuse(key, f'there is no picture "{plain(name)}": give {_one_of(pictures)}.')
         return pictures[name]
 
     scene: Scene
@@ -186,9 +201,11 @@ def _scene(table: Table, pictures: Mapping[str, TalkPicture], default_model: str
         case "contrast":
             against = table.take("against", str, "the name of a class")
             index = _class(table, "against", against, model)
-            absent = table.take("absent", str, "a name that is no class of the model", None)
+            absent = _words(table, "absent", "a name that is no class of the model", None)
             if absent and search(models.record(model).class_names, absent).index is not None:
-                table.refuse("absent", f'the model has a class "{absent}": leave the line out.')
+                table.refuse(
+                    "absent", f'the model has a class "{plain(absent)}": leave the line out.'
+                )
             scene = ContrastScene(title, model, one(), _setting(table, model), index, absent)
         case "trust":
             scene = TrustScene(title, model, one(), _setting(table, model))
@@ -217,7 +234,7 @@ def _setting(table: Table, model: str) -> Setting:
     method = table.take("method", str, f"one of {', '.join(METHODS)}", "occlusion")
     if method not in METHODS:
         table.refuse(
-            "method", f'there is no method "{method}": choose one of {", ".join(METHODS)}.'
+            "method", f'there is no method "{plain(method)}": choose one of {", ".join(METHODS)}.'
         )
     given: dict[str, Any] = {}
     setting = METHODS[method].setting
@@ -257,4 +274,8 @@ def _class(table: Table, key: str, name: str, model: str) -> int:
 
 
 def _one_of(pictures: Mapping[str, TalkPicture]) -> str:
-    return f"one of {', '.join(pictures)}" if pictures else "one that a [pictures.NAME] names"
+    return (
+        f"one of {', '.join(map(plain, pictures))}"
+        if pictures
+        else "one that a [pictures.NAME] names"
+    )

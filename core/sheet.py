@@ -5,6 +5,7 @@ gives the same bytes.
 """
 
 import io
+import math
 import threading
 
 import matplotlib as mpl
@@ -12,6 +13,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+
+from core.text import line
 
 PRINT_DPI = 300
 INK, QUIET = "#1c2128", "#59636e"
@@ -36,9 +39,11 @@ class Sheet:
         size: float,
         colour: str = INK,
         align: str = "left",
+        wide: float | None = None,
     ) -> None:
-        """Write one line, ``size`` points high."""
-        self._figure.text(
+        """Write one line, ``size`` points high, shortened to what is ``wide`` inches at most."""
+        text = line(text)
+        written = self._figure.text(
             left / self._width,
             1 - baseline / self._height,
             text,
@@ -49,6 +54,11 @@ class Sheet:
             va="baseline",
             parse_math=False,
         )
+        room = math.inf if wide is None else wide * self._dpi
+        longest = len(text)
+        while longest > 1 and (long := written.get_window_extent().width) > room:
+            longest = min(longest - 1, int(longest * room / long))
+            written.set_text(line(text, longest))
 
     def image(
         self,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from core.errors import ModelError
 from core.free_memory import out_of_memory
+from core.text import plain
 
 SAFETENSORS = ".safetensors"
 SUFFIXES = (SAFETENSORS, ".pth", ".pt")
@@ -54,7 +55,7 @@ def read_state(path: Path, name: str = "", *, shapes_only: bool = False) -> dict
     for key, value in found.items():
         if not (isinstance(key, str) and _is_plain(value)):
             raise ModelError(
-                f"{file} holds {_plain(str(key))}, which is no tensor of a layer: {_SAVE}."
+                f"{file} holds {plain(str(key))}, which is no tensor of a layer: {_SAVE}."
             )
     return dict(found)
 
@@ -121,11 +122,5 @@ def _shape(tensor: Tensor) -> str:
 
 def _few(texts: Sequence[str]) -> str:
     more = len(texts) - _NAMED
-    named = ", ".join(map(_plain, texts[:_NAMED]))
+    named = ", ".join(map(plain, texts[:_NAMED]))
     return f"{named} and {more} more" if more > 0 else named
-
-
-def _plain(text: str) -> str:
-    """What a file says, on one line and short."""
-    text = text if text.isprintable() else repr(text)
-    return text if len(text) <= 100 else f"{text[:99]}…"

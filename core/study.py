@@ -22,6 +22,7 @@ from core.settings import (
     Setting,
     SmoothSetting,
 )
+from core.text import line
 
 SMOOTHING = SmoothSetting(IntegratedGradientsSetting(200), "smoothgrad_sq", samples=10, stdev=1.0)
 
@@ -81,7 +82,7 @@ def sheet(
     rows = figure.subplots(len(seen), 4, squeeze=False)
     for axes, (name, image) in zip(rows, seen.items(), strict=True):
         axes[0].imshow(np.asarray(image))
-        axes[0].set_title(answers[name], fontsize=9, loc="left", parse_math=False)
+        axes[0].set_title(line(answers[name]), fontsize=9, loc="left", parse_math=False)
         for place, (title, attribution) in zip(axes[1:], found[name].items(), strict=True):
             ends = scale([attribution.values], LOOK)
             place.imshow(colours(attribution.values, LOOK, ends))

@@ -2,12 +2,13 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from core.errors import TalkError, UserError
+from core.text import plain, quoted
 
 Kind = TypeVar("Kind")
 Place = tuple[str | int, ...]  # the keys and numbers that lead to a value
@@ -71,18 +72,69 @@ class TomlFile:
             ) from failed
 
     def line(self, place: Place) -> int:
-        """Where a key or table begins: the file is read up to each line until the key is there."""
-        lines = self.text.split("\n")
-        begin = 0
-        for end in range(1, len(lines) + 1):
-            try:
-                read: Any = tomllib.loads("\n".join(lines[:end]))
-            except tomllib.TOMLDecodeError:
-                continue  # in the midst of a value that goes over several lines
-            if _holds(read, place):
-                return begin + 1
-            begin = end
+        """Where a key or table begins: the first statement after which it is there."""
+        here: Place = ()
+        counts: dict[Place, int] = {}
+        for number, statement in _statements(self.text) if place else ():
+            if statement.startswith("["):
+                here = _header(statement, counts)
+                if here[: len(place)] == place:
+                    return number
+            elif place[: len(here)] == here and _holds(
+                tomllib.loads(statement), place[len(here) :]
+            ):
+                return number
         return 1
+
+
+# Where a line may end without ending the statement, and where it does. Without backtracking, so
+# that a text of megabytes takes no memory.
+_TOKEN = re.compile(
+    r'"""(?:[^"\\]++|\\.|"{1,2}(?!"))*+"{3,5}'
+    r"|'''(?:[^']++|'{1,2}(?!'))*+'{3,5}"
+    r'|"(?:[^"\\\n]++|\\.)*+"'
+    r"|'[^'\n]*+'"
+    r"|\n(?:[ \t]*+(?:#[^\n]*+)?\n)*+"  # with empty lines and lines of comments after it
+    r"|#[^\n]*+|[\[\]{}]",
+    re.DOTALL,
+)
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """The headers and assignments of TOML that can be read, each with its line, from 1."""
+    text = "\n" + text.replace("\r\n", "\n") + "\n"
+    begin, counted, number, depth = 0, 0, 0, 0
+    for token in _TOKEN.finditer(text):
+        mark = token.group()
+        if mark[0] == "\n" and not depth:
+            statement = text[begin : token.start()].strip(" \t")
+            if statement:
+                yield number, statement
+            begin = token.end()
+            number += text.count("\n", counted, begin)
+            counted = begin
+        elif mark in ("[", "{"):
+            depth += 1
+        elif mark in ("]", "}"):
+            depth -= 1
+
+
+def _header(statement: str, counts: dict[Place, int]) -> Place:
+    """The place of the table that a line [NAME] or [[NAME]] begins.
+
+    ``counts`` holds how many tables each array of tables has, and is kept up to date.
+    """
+    place: Place = ()
+    node: Any = tomllib.loads(statement)
+    while node:
+        ((key, node),) = node.items()
+        place += (key,)
+        if isinstance(node, list):
+            counts[place] = counts.get(place, 0) + 1
+            node = node[0]
+        if place in counts:  # what follows belongs to its last table
+            place += (counts[place] - 1,)
+    return place
 
 
 def _holds(values: Any, place: Place) -> bool:
@@ -103,7 +155,10 @@ class Table:
         self._place = place
         self._known: list[str] = []
         if not isinstance(values, dict):
-            self._say(place, f"{place[-1]} is a table: begin it with a line [{_dotted(place)}].")
+            self._say(
+                place,
+                f"{plain(str(place[-1]))} is a table: begin it with a line [{_dotted(place)}].",
+            )
         self._values: Mapping[str, Any] = values
 
     def __contains__(self, key: str) -> bool:
@@ -121,14 +176,14 @@ class Table:
             return default
         value = self._values[key]
         if not isinstance(value, kind) or isinstance(value, bool):
-            self.refuse(key, f"{key} is {shown(value)}: give {words}.")
+            self.refuse(key, f"{key} is {quoted(value)}: give {words}.")
         return value
 
     def texts(self, key: str, words: str, default: Any = REQUIRED) -> tuple[str, ...]:
         """A list of texts."""
         values = self.take(key, list, words, default)
         if not all(isinstance(value, str) for value in values):
-            self.refuse(key, f"{key} is {shown(values)}: give {words}.")
+            self.refuse(key, f"{key} is {quoted(values)}: give {words}.")
         return tuple(values)
 
     def tables(self, key: str) -> dict[str, Any]:
@@ -146,7 +201,7 @@ class Table:
         """Refuse keys that nobody asked for."""
         for key in self._values:
             if key not in self._known:
-                written = key if key.isidentifier() and len(key) < 40 else shown(key)
+                written = key if key.isidentifier() and key == plain(key, 40) else quoted(key)
                 known = ", ".join(self._known)
                 self.refuse(key, f"{written} is not known here: choose from {known}.")
 
@@ -158,14 +213,5 @@ class Table:
         raise self.file.error(f"{self.file.name}, line {self.file.line(place)}: {sentence}")
 
 
-def shown(value: object) -> str:
-    """A value for a sentence: on one line, and short."""
-    try:
-        text = repr(value)
-    except ValueError:  # a number of thousands of digits
-        return "a very long number"
-    return text if len(text) <= 80 else f"{text[:79]}…"
-
-
 def _dotted(place: Place) -> str:
-    return ".".join(str(part) for part in place)
+    return ".".join(plain(str(part)) for part in place)

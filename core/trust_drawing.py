@@ -14,6 +14,7 @@ from core.faithfulness import Curve, Faithfulness
 from core.judgement import Judgement
 from core.rendering import Display, colours, scale
 from core.story import number
+from core.text import line
 from core.trust import sentences, stage_words
 
 _MAP, _CENTRE, _RANDOM = "#1f5fbf", "#b3541e", "#6b7785"
@@ -32,14 +33,14 @@ def drawing(judgement: Judgement, title: str) -> Image.Image:
     lines = [
         part
         for said in sentences(judgement).values()
-        for line in said
-        for part in textwrap.wrap(line, _LINE)
+        for sentence in said
+        for part in textwrap.wrap(sentence, _LINE)
     ]
     figure = Figure(figsize=(9, 6.4 + 0.13 * len(lines)), dpi=160, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     heights = (3.6, 2.4, 0.13 * len(lines) + 0.2)
     above, middle, below = cast(Sequence[SubFigure], figure.subfigures(3, 1, height_ratios=heights))
-    above.suptitle(title, x=0.01, ha="left", fontsize=10, parse_math=False)
+    above.suptitle(line(title), x=0.01, ha="left", fontsize=10, parse_math=False)
     for axes, each in zip(above.subplots(1, len(curves)), curves, strict=True):
         _draw_curves(axes, each)
     maps = [random.values, *(stage.values for stage in random.stages)]

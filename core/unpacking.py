@@ -19,6 +19,7 @@ import numpy as np
 from core.errors import BundleError
 from core.exhibits import MOST_EXHIBITS, MOST_MAPS
 from core.manifest import FORMAT, NAME, Json
+from core.text import quoted
 
 MAX_PACKED = 300 * 1000 * 1000  # bytes, decimal
 MAX_UNPACKED = 500 * 1000 * 1000
@@ -109,7 +110,7 @@ def unpack(data: bytes) -> Unpacked:
     foreign = sorted(files.keys() - manifest["files"].keys())
     if foreign:
         raise BundleError(
-            f"The bundle holds {_shown(foreign[0])}, which its manifest does not list: {_WAY_OUT}"
+            f"The bundle holds {quoted(foreign[0])}, which its manifest does not list: {_WAY_OUT}"
         )
     return Unpacked(manifest, files)
 
@@ -149,22 +150,22 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
         parts = entry.filename.split("/")
         if not _NAME.fullmatch(entry.filename) or {"", ".", ".."} & set(parts):
             raise BundleError(
-                f"The bundle holds a file called {_shown(entry.filename)}, a name that no bundle "
+                f"The bundle holds a file called {quoted(entry.filename)}, a name that no bundle "
                 f"uses: {_WAY_OUT}"
             )
         if entry.filename in names:
             raise BundleError(
-                f"The bundle holds {_shown(entry.filename)} more than once: {_WAY_OUT}"
+                f"The bundle holds {quoted(entry.filename)} more than once: {_WAY_OUT}"
             )
         names.add(entry.filename)
         if entry.flag_bits & 1 or kind not in (0, stat.S_IFREG):
             raise BundleError(
-                f"{_shown(entry.filename)} in the bundle is encrypted or no ordinary file: "
+                f"{quoted(entry.filename)} in the bundle is encrypted or no ordinary file: "
                 f"{_WAY_OUT}"
             )
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise BundleError(
-                f"{_shown(entry.filename)} in the bundle is packed in a way that no bundle uses: "
+                f"{quoted(entry.filename)} in the bundle is packed in a way that no bundle uses: "
                 f"{_WAY_OUT}"
             )
         total += entry.file_size
@@ -185,7 +186,7 @@ def _manifest(data: bytes) -> Json:
         raise BundleError(f"The bundle's {NAME} is not readable JSON: {_WAY_OUT}") from error
     if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:
         raise BundleError(
-            f"The bundle is of the kind {_shown(str(found['format']))}; this program reads "
+            f"The bundle is of the kind {quoted(str(found['format']))}; this program reads "
             f"{FORMAT}: use the version that made it."
         )
     _check_shape(found, _SHAPE, "manifest")
@@ -230,10 +231,5 @@ def _check_shape(found: object, shape: Any, place: str) -> None:
 
 def _wrong(place: str) -> NoReturn:
     raise BundleError(
-        f"The bundle's {NAME} does not have what it should at {_shown(place)}: {_WAY_OUT}"
+        f"The bundle's {NAME} does not have what it should at {quoted(place)}: {_WAY_OUT}"
     )
-
-
-def _shown(text: str) -> str:
-    """What a file says, short and without anything that a terminal would act on."""
-    return repr(text if len(text) <= 80 else f"{text[:79]}…")

@@ -19,7 +19,6 @@ from core.comparing import (
     compare_map,
     compare_scores,
     opened,
-    plain,
 )
 from core.errors import ModelError, SettingError
 from core.explainer import Explainer
@@ -28,6 +27,7 @@ from core.manifest import Json, changed_sections, own_model
 from core.models import Classifier
 from core.picture import Picture
 from core.preprocessing import Box
+from core.text import plain
 from core.unpacking import Unpacked, unpack
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from dataclasses import asdict, dataclass
 
 from torch import Tensor
@@ -10,7 +9,7 @@ from torch import Tensor
 from core import models
 from core.attribution import Attribution
 from core.baselines import PICTURE, check_baseline
-from core.console import progress_line
+from core.console import progress_line, say
 from core.errors import SettingError
 from core.explainer import Explainer
 from core.faithfulness import FaithfulnessSetting
@@ -53,7 +52,7 @@ def begin(arguments: argparse.Namespace, explainer: Explainer | None = None) -> 
     """Open the picture and load the model, downloading its weights on first use."""
     picture = picture_from_file(arguments.image)
     for note in picture.notes:
-        print(note, file=sys.stderr)
+        say(note, aside=True)
     models.resolve_device(arguments.device)  # a missing device is refused before any download
     with progress_line() as show:
         for done, total in models.download(arguments.model):

@@ -8,7 +8,6 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
-from html import escape
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -19,6 +18,7 @@ if str(_HERE.parent) not in sys.path:
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from core.console import make_log_visible
 from core.errors import UserError
 from core.explainer import Explainer
 from core.models import DEFAULT_MODEL, Classifier, ClassScore, registry
@@ -26,6 +26,7 @@ from core.readout import readout
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting
 from core.story import expectation, percent, strongest_window
+from core.text import escape, markdown
 from dashboard import (
     components,
     controls,
@@ -48,6 +49,7 @@ _log = logging.getLogger(__name__)
 
 def main() -> None:
     """Draw the page, then fill in what has to be computed."""
+    make_log_visible()
     st.set_page_config("Where It Looked", view.ICON, layout="wide")
     login.require_login()
     not_usable = options.offer_models()
@@ -55,7 +57,7 @@ def main() -> None:
         explainer = state.explainer()
     except UserError as error:
         _log.error("nothing can be computed: %s", error)
-        st.error(state.plain(str(error)))
+        st.error(markdown(str(error)))
         return
     if talk.asked_for():
         talk.draw_talk(explainer)
@@ -68,9 +70,13 @@ def main() -> None:
     notices = st.container()
     with st.sidebar:
         if st.session_state["source"] == state.FOLDER:
-            words = "Back to the folder"
-            st.button(words, on_click=folder.enter, args=(controls.BOUND,), width="stretch")
-            st.caption(state.plain(st.session_state["folder_card"].path))
+            st.button(
+                "Back to the folder",
+                on_click=folder.enter,
+                args=(controls.BOUND,),
+                width="stretch",
+            )
+            st.caption(markdown(st.session_state["folder_card"].path))
         gallery = st.container()  # filled after the maps, which are what a person waits for
         model, device = controls.choose_model(not_usable)
     picture, expected = state.current_picture()
@@ -82,7 +88,7 @@ def main() -> None:
         ranking = classifier.ranking(logits, len(classifier.class_names))
     except UserError as error:
         _log.info("no prediction", exc_info=error)
-        st.error(state.plain(str(error)))
+        st.error(markdown(str(error)))
         with gallery:
             controls.choose_picture()
         return
@@ -114,7 +120,7 @@ def main() -> None:
     state.check_address((*controls.BOUND, "tab"), controls.titles())
     with notices:
         for sentence in state.notices():
-            st.warning(sentence)
+            st.warning(markdown(sentence))
     _inspect(explainer, [board, *more], look.whole_photo)
     components.links(key="links", on_click=partial(_follow, classifier, board.settings))
     jobs = [job for each in (board, *more) for job in each.jobs()]
@@ -153,7 +159,7 @@ def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:
             return classifier
     # Not tried again at every move of a slider: a network that is not there takes its time.
     classifier = explainer.classifier(*st.session_state.get("last_model", (DEFAULT_MODEL, "auto")))
-    st.error(state.plain(f"{failed[wanted]} The page shows {classifier.record.title}."))
+    st.error(markdown(f"{failed[wanted]} The page shows {classifier.record.title}."))
     st.button("Try again", on_click=failed.clear)
     return classifier
 
@@ -176,7 +182,7 @@ def _headline(
             if doubt is not None:
                 st.html(f'<span class="wil-wrong">{escape(doubt)}</span>')
         for note in scene.picture.notes:
-            st.caption(note)
+            st.caption(markdown(note))
         facts = (f"{record.title} on {scene.classifier.device}", record.top1, record.licence)
         st.html(f'<p class="wil-facts">{escape(" · ".join(filter(None, facts)))}</p>')
     with right:

@@ -9,6 +9,7 @@ from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
 from core.rendering import COLOUR_MAPS, SIGNS, Display, data_uri
 from core.scores import SCORE_KINDS, Question
 from core.study import WINDOWS
+from core.text import markdown
 from dashboard import methods, state
 from dashboard.view import Look
 
@@ -41,7 +42,7 @@ def choose_picture() -> None:
         with cells[place % len(cells)]:
             st.image(_thumbnail(sample.name))
             st.button(
-                sample.title,
+                markdown(sample.title),
                 key=f"sample_{sample.name}",
                 type="primary" if source == sample.name else "tertiary",
                 on_click=state.choose_sample,
@@ -52,7 +53,7 @@ def choose_picture() -> None:
     for column, (name, windows) in zip(st.columns(2), WINDOWS.items(), strict=True):
         small, large = windows
         column.button(
-            name.capitalize(),
+            markdown(name.capitalize()),
             key=f"preset_{name}",
             help="The original study's picture and windows in one click: "
             f"size {small.window}, stride {small.stride}; "
@@ -69,7 +70,7 @@ def choose_picture() -> None:
         help="At most 20 MB and 50 megapixels. It stays in this browser session's memory.",
     )
     if "upload_error" in st.session_state:
-        st.error(state.plain(st.session_state["upload_error"]))
+        st.error(markdown(st.session_state["upload_error"]))
     if "uploaded" in st.session_state and source != state.UPLOAD:
         st.button("Back to your photo", on_click=state.choose_upload, width="stretch")
 
@@ -88,10 +89,10 @@ def choose_model(not_usable: Sequence[str]) -> tuple[str, str]:
         help="Weights that are not here yet are downloaded once, into torch's usual cache.",
     )
     for sentence in not_usable:
-        st.warning(state.plain(sentence))
+        st.warning(markdown(sentence))
     weights = records[name].weights
     if not weights.present:
-        st.caption(f"Its weights, {weights.megabytes:.0f} MB, are downloaded now.")
+        st.caption(markdown(f"Its weights, {weights.megabytes:.0f} MB, are downloaded now."))
     device = st.selectbox(
         "Device",
         ["auto", *available_devices()],
@@ -226,10 +227,10 @@ def _resolve(key: str, asked: str, by_name: dict[str, int], names: tuple[str, ..
     found = search(names, asked)
     if found.index is not None:
         return found.index
-    st.warning(state.plain(found.sentence(names)))
+    st.warning(markdown(found.sentence(names)))
     for index in found.nearest[:3]:
         st.button(
-            state.plain(names[index]),
+            markdown(names[index]),
             key=f"{key}_offer_{index}",
             on_click=_set,
             args=(key, names[index]),

@@ -1,7 +1,6 @@
 """What lies behind the badges: how far to trust a map, measure by measure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -18,9 +17,10 @@ from core.rendering import data_uri, indexed, scale
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting
 from core.story import percent
+from core.text import escape, markdown
 from core.trust import MEASURES, sentences, stage_words
 from core.windows import neighbours
-from dashboard import charts, components, state
+from dashboard import charts, components
 from dashboard.board import Board
 from dashboard.methods import Methods
 from dashboard.panels import Panel, panels_html
@@ -74,7 +74,7 @@ def draw_evidence(
         required=True,
         label_visibility="collapsed",
     )
-    st.caption(_ABOUT[section])
+    st.caption(markdown(_ABOUT[section]))
     if section == AGREEMENT:
         return [_agreement(explainer, scene, question, board.maps, methods, look)]
     if section == POINTING:
@@ -87,7 +87,7 @@ def draw_evidence(
     judgement = board.judgements.get(title)
     refusal = board.unjudged(title)
     if refusal is not None:
-        st.error(state.plain(refusal))
+        st.error(markdown(refusal))
     elif title not in board.maps:
         st.caption("Waiting for the map.")
     elif judgement is None:
@@ -97,7 +97,7 @@ def draw_evidence(
     else:
         _SECTIONS[section](scene, judgement, look)
         for sentence in sentences(judgement)[section]:
-            st.caption(state.plain(sentence))
+            st.caption(markdown(sentence))
     return []
 
 

@@ -14,6 +14,7 @@ from core.explainer import Explainer
 from core.judgement import Judgement
 from core.scores import Question
 from core.settings import Setting
+from core.text import markdown, plain
 from core.trust import record
 from dashboard import state
 from dashboard.methods import Methods
@@ -130,7 +131,7 @@ def download_button(
 ) -> None:
     """A button that makes a bundle when it is pressed."""
     st.download_button(
-        words,
+        markdown(words),
         partial(
             bundle,
             explainer,
@@ -140,7 +141,7 @@ def download_button(
             photo=photo,
             address=address(),
         ),
-        file_name=f"{stem}.zip",
+        file_name=f"{plain(stem)}.zip",
         mime="application/zip",
         key="export_bundle",
         on_click="ignore",

@@ -6,7 +6,6 @@ leads back here with the same filters.
 
 import logging
 from functools import partial
-from html import escape
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +17,7 @@ from core.errors import UserError
 from core.models import registry
 from core.results_table import MAX_UPLOAD, ResultsTable
 from core.story import percent
+from core.text import escape, markdown, plain
 from dashboard import components, folder_tables, state
 from dashboard.controls import NOTHING, PREDICTED
 from dashboard.folder_filters import (
@@ -61,7 +61,7 @@ def draw_folder() -> None:
     found = browsing.summary(results, rows)
     state.check_address(BOUND, {(name, name) for name in known.names.values()})
     for sentence in state.notices():
-        st.warning(sentence)
+        st.warning(markdown(sentence))
     _headline(results, found, filters, known)
     left, right = st.columns([3, 1], gap="large")
     with right:
@@ -85,7 +85,9 @@ def _choose_results() -> ResultsTable | None:
         name = st.selectbox(
             "Results",
             names,
-            format_func=lambda name: name if own is None or name != "upload" else f"{own.name} ↥",
+            format_func=lambda name: (
+                name if own is None or name != folder_tables.UPLOADED else f"{plain(own.name)} ↥"
+            ),
             key="results",
             bind="query-params",
             on_change=first_page,
@@ -95,7 +97,7 @@ def _choose_results() -> ResultsTable | None:
             results = folder_tables.open_table(name)
         except UserError as error:
             _log.info("results %s cannot be shown", name, exc_info=error)
-            st.error(state.plain(str(error)))
+            st.error(markdown(str(error)))
     with st.expander("Open another table" if names else "Open a table", expanded=not names):
         st.file_uploader(
             "A results.parquet",
@@ -106,7 +108,7 @@ def _choose_results() -> ResultsTable | None:
             help="Its numbers, without pictures and maps. It stays in this session's memory.",
         )
         if "folder_upload_error" in st.session_state:
-            st.error(state.plain(st.session_state["folder_upload_error"]))
+            st.error(markdown(st.session_state["folder_upload_error"]))
     return results
 
 
@@ -121,7 +123,7 @@ def _headline(results: ResultsTable, found: Summary, filters: Filters, known: Kn
     if not found.pictures:
         sentence = "No picture is left with these filters." if narrowed else "The table is empty."
     elif pair is not None and filters == chosen:
-        label, predicted = known.names[pair.label], known.names[pair.predicted]
+        label, predicted = (plain(known.names[i]) for i in (pair.label, pair.predicted))
         of = f"{pair.count:,} of {_pictures(pair.total)}"
         sentence = f"The model calls {of} of {label} “{predicted}”."
     elif found.judged:
@@ -139,7 +141,7 @@ def _headline(results: ResultsTable, found: Summary, filters: Filters, known: Kn
         parts.append(f"mean probability {percent(found.probability)}")
     parts.append(f"{found.errors:,} with an error")
     record = registry().get(results.model or "")
-    parts.append(record.title if record else str(results.model or "model not known"))
+    parts.append(record.title if record else plain(results.model or "model not known"))
     st.html(
         f'<h1 class="wil-headline">{escape(sentence)}</h1>'
         f'<p class="wil-facts">{escape(" · ".join(parts))}</p>'
@@ -196,7 +198,7 @@ def _export(results: ResultsTable, rows: pa.Array) -> None:
             ("Parquet", "application/vnd.apache.parquet", table_export.as_parquet),
         ):
             st.download_button(
-                f"{kind}, {words}",
+                markdown(f"{kind}, {words}"),
                 partial(make, results, rows),
                 file_name=f"results.{kind.lower()}",
                 mime=mime,

@@ -9,6 +9,7 @@ from core import browsing
 from core.browsing import Filters, Order, Pair, Show
 from core.cache import BoundedCache
 from core.results_table import ResultsTable
+from core.text import line
 
 ANY = "any class"
 SHOWS: dict[str, Show] = {
@@ -71,7 +72,12 @@ def choose_filters(known: Known) -> tuple[Filters, tuple[Order, bool]]:
         ("Predicted class", "called", known.predicted),
     ):
         name = st.selectbox(
-            label, [ANY, *names.values()], key=key, bind="query-params", on_change=first_page
+            label,
+            [ANY, *names.values()],
+            format_func=line,
+            key=key,
+            bind="query-params",
+            on_change=first_page,
         )
         chosen.append(next((index for index, each in names.items() if each == name), None))
     low, high = st.slider(

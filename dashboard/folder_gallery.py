@@ -1,10 +1,8 @@
 """The pictures of a table, a page at a time, and its mistakes, the most frequent first."""
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import PurePosixPath
 
 from streamlit.delta_generator import DeltaGenerator
@@ -16,6 +14,7 @@ from core.picture import picture_from_bytes
 from core.rendering import data_uri
 from core.results_table import ResultsTable
 from core.story import percent
+from core.text import escape, json_attribute, plain
 from dashboard import folder_tables, live
 
 PER_PAGE = 24
@@ -109,15 +108,15 @@ def _card(card: Card, thumbnail: str | None, failed: str | None, pictures: bool)
     title = escape(card.path)
     if not pictures or failed is not None:
         return f'<div class="card" title="{title}">{body}</div>'
-    link = escape(json.dumps(["open", card.path]))
+    link = json_attribute(["open", card.path])
     return f'<button type="button" class="card" data-link="{link}" title="{title}">{body}</button>'
 
 
 def _says(card: Card) -> str:
     if card.predicted is None or card.probability is None:
         return "no prediction"
-    said = f"{card.predicted}, {percent(card.probability)}"
-    return said if card.label is None else f"{card.label} → {said}"
+    said = f"{plain(card.predicted)}, {percent(card.probability)}"
+    return said if card.label is None else f"{plain(card.label)} → {said}"
 
 
 def _alt(card: Card) -> str:
@@ -132,9 +131,10 @@ def pairs_html(
     """Mistakes as a list of buttons, each with how often it is made."""
     most = max((pair.count for pair in pairs), default=1)
     rows = "".join(
-        f'<div role="listitem"><button type="button" data-link="{escape(json.dumps(_link(pair)))}" '
+        f'<div role="listitem"><button type="button" data-link="{json_attribute(_link(pair))}" '
         f'aria-pressed="{str((pair.label, pair.predicted) == chosen).lower()}">'
-        f"<span>{escape(names[pair.label])} called <b>{escape(names[pair.predicted])}</b></span>"
+        f"<span>{escape(plain(names[pair.label]))} called "
+        f"<b>{escape(plain(names[pair.predicted]))}</b></span>"
         f"<i>{pair.count:,} of {pair.total:,}</i>"
         f'<span class="bar" style="width:{100 * pair.count / most:.1f}%"></span></button></div>'
         for pair in pairs[:PAIRS_SHOWN]

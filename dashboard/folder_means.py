@@ -5,7 +5,6 @@ import logging
 import time
 from contextlib import closing
 from functools import partial
-from html import escape
 
 import pyarrow as pa
 import streamlit as st
@@ -18,6 +17,7 @@ from core.models import ModelRecord, registry
 from core.rendering import Display, backdrop, colour_bar, data_uri, indexed, scale
 from core.results_table import ResultsTable
 from core.story import number
+from core.text import escape, markdown, plain
 from core.work import METHOD_ALIASES
 from dashboard import live, state
 from dashboard.panels import Panel, ScaleBar, panels_html
@@ -32,7 +32,7 @@ def draw_means(
     results: ResultsTable, rows: pa.Array, label: str, predicted: str
 ) -> partial[None] | None:
     """What is known of the mean maps of rows; returns what fills in the rest, or None."""
-    question = f"Where does it look when {label} is called {predicted}?"
+    question = f"Where does it look when {plain(label)} is called {plain(predicted)}?"
     st.html(f'<h2 class="wil-section">{escape(question)}</h2>')
     wanted = explained(results, rows)
     record = registry().get(results.model or "")
@@ -43,7 +43,9 @@ def draw_means(
         )
         return None
     if record is None:
-        st.caption(f"The maps are of a model that is not here: {state.plain(str(results.model))}.")
+        st.caption(
+            markdown(f"The maps are of a model that is not here: {plain(str(results.model))}.")
+        )
         return None
     place = st.empty()
     key = _key(results, wanted)

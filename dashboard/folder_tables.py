@@ -15,6 +15,7 @@ from core.errors import FolderError, ImageError, UserError
 from core.guarded import read_below
 from core.picture import Picture, picture_from_bytes
 from core.results_table import ResultsTable, open_results, open_upload
+from core.text import plain
 from dashboard import options
 
 RESULTS = "WHERE_IT_LOOKED_RESULTS"  # folders, separated as those of PATH are
@@ -59,7 +60,7 @@ def open_table(name: str) -> ResultsTable:
         return own
     path = offered().get(name)
     if path is None:
-        raise FolderError(f'There are no results called "{name}" here.')
+        raise FolderError(f'There are no results called "{plain(name)}" here.')
     return _opened(path, _state(path))
 
 
@@ -103,7 +104,7 @@ def open_picture(name: str, path: str) -> tuple[Picture, Card]:
     results = open_table(name)
     card = card_of(results, path)
     if card is None:
-        raise ImageError(f'The results "{name}" have no picture "{path}".')
+        raise ImageError(f'The results "{plain(name)}" have no picture "{plain(path)}".')
     return picture_from_bytes(photo(results, path)), card
 
 

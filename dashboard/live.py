@@ -18,6 +18,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import UserError
 from core.forecast import Forecast
 from core.models import download
+from core.text import markdown
 from dashboard import components, state
 
 _FRAME_SECONDS = 0.2
@@ -109,11 +110,11 @@ def run_jobs(jobs: Sequence[Job[Any]], request: Hashable, name: str) -> bool:
     bar, stop = place.container().columns([6, 1], vertical_alignment="center")
     progress = bar.empty()
     stop.button("Stop", key=f"stop_{name}", on_click=_stop, args=(request,), width="stretch")
-    progress.progress(0.0, f"{_total(jobs)} to go")
+    progress.progress(0.0, markdown(f"{_total(jobs)} to go"))
 
     def waiting(before: int) -> None:
         tick()
-        progress.progress(0.0, people(before) if before else "Joining the cluster …")
+        progress.progress(0.0, markdown(people(before)) if before else "Joining the cluster …")
 
     order, finished = sorted(jobs, key=_seconds), []
     for i, job in enumerate(order):
@@ -153,7 +154,7 @@ def _run(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator) -> 
         elif now >= next_frame:
             passes = f"{step.done:,} of {step.total:,} passes"
             left = _left(now - started, step.done - first, step.total - step.done, later)
-            progress.progress(step.done / step.total, f"{job.name} · {passes}{left}")
+            progress.progress(step.done / step.total, markdown(f"{job.name} · {passes}{left}"))
             job.show(step.snapshot(), passes)
             taken = time.monotonic() - now
             growing = _FRAME_GROWTH * (now - started)
@@ -168,7 +169,7 @@ def _stopped(jobs: Sequence[Job[Any]], place: DeltaGenerator) -> None:
                 step = next(job.steps)  # the first step shows what is known, at no cost
                 job.show(step.snapshot(), f"stopped at {step.done:,} of {step.total:,} passes")
     text, go_on = place.container().columns([6, 1], vertical_alignment="center")
-    text.caption(f"Stopped. {_total(jobs)} to go; nothing that was computed is lost.")
+    text.caption(markdown(f"Stopped. {_total(jobs)} to go; nothing that was computed is lost."))
     go_on.button("Continue", key="continue", on_click=_go_on, width="stretch")
 
 
@@ -232,6 +233,6 @@ def run_download(name: str, title: str) -> None:
         with closing(download(name)) as received:
             for done, total in received:
                 megabytes = f"{done / 1e6:.0f} of {total / 1e6:.0f} MB"
-                bar.progress(done / total, f"Downloading {title} · {megabytes}")
+                bar.progress(done / total, markdown(f"Downloading {title} · {megabytes}"))
     finally:
         bar.empty()

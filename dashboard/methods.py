@@ -20,6 +20,7 @@ from core.settings import (
     Setting,
 )
 from core.study import WINDOWS
+from core.text import markdown
 from dashboard import state
 from dashboard.live import about
 from dashboard.view import Scene
@@ -89,14 +90,14 @@ def choose_methods(
     )
     sizes, costs = [], []
     for label, prefix in (("Small window", "small"), ("Large window", "large")):
-        st.markdown(f"**{label}**")
+        st.markdown(f"**{markdown(label)}**")
         sizes.append(_choose_window(prefix))
         costs.append(st.empty())
     baseline = _choose_baseline(explainer)
     options = _choose_options(explainer, scene, chosen)
     small, large = (OcclusionSetting(window, stride, baseline) for window, stride in sizes)
     for place, setting in zip(costs, (small, large), strict=True):
-        place.caption(_cost(explainer, scene, setting, question))
+        place.caption(markdown(_cost(explainer, scene, setting, question)))
     options["baseline"] = baseline
     maps: list[tuple[str, Setting]] = []
     for name in chosen:
@@ -118,7 +119,7 @@ def say_what_is_missing(place: DeltaGenerator, explainer: Explainer, scene: Scen
         return  # each panel says why there is no map
     if missing:
         reasons = (f"{METHODS[name].title}, since {why}" for name, why in missing.items())
-        place.caption(state.plain(f"Not for this model: {'; '.join(reasons)}."))
+        place.caption(markdown(f"Not for this model: {'; '.join(reasons)}."))
 
 
 def _setting(name: str, options: dict[str, Any]) -> Setting:

@@ -17,6 +17,7 @@ from core.models import registry
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting, with_baseline
 from core.story import percent
+from core.text import markdown
 from dashboard import export, live, state
 from dashboard.board import Board, known_maps
 from dashboard.methods import Methods
@@ -52,7 +53,7 @@ def draw_pair(
         ]
     except UserError as error:
         _log.info("no pair", exc_info=error)
-        st.error(state.plain(str(error)))
+        st.error(markdown(str(error)))
         return []
     ready = [
         export.asked_maps(explainer, each, asked, maps)
@@ -118,10 +119,10 @@ def _asked_of(explainer: Explainer, other: Scene, question: Question, scene: Sce
         logits = explainer.logits(other.classifier, other.picture)
         target = other.classifier.ranking(logits, 1)[0].index
         missing = f"no class {names[question.target]}: its maps are of what it predicts"
-        st.caption(state.plain(f"{title} has {missing}, {others[target]}."))
+        st.caption(markdown(f"{title} has {missing}, {others[target]}."))
     if question.contrast is not None and contrast in (None, target):
         missing = f"nothing else called {names[question.contrast]} to explain it against"
-        st.caption(state.plain(f"{title} has {missing}."))
+        st.caption(markdown(f"{title} has {missing}."))
         contrast = None
     return Question(target, contrast, question.kind)
 

@@ -3,11 +3,10 @@
 Plain HTML, so that partial maps replace each other in place and nothing jumps.
 """
 
-import json
 from dataclasses import dataclass
-from html import escape
 from typing import Literal
 
+from core.text import escape, json_attribute
 from core.trust import MEASURES, Badge
 
 State = Literal["done", "old", "failed"]
@@ -143,7 +142,7 @@ def _badges(panel: Panel) -> str:
     """Mark, words and number of each measure; pressed, they open its evidence."""
     return "".join(
         f'<button type="button" class="{GOOD[badge.good]}" '
-        f'data-link="{escape(json.dumps([panel.title, badge.measure]))}" '
+        f'data-link="{json_attribute([panel.title, badge.measure])}" '
         f'title="{escape(MEASURES[badge.measure])}: show the evidence">'
         f"<b>{MARKS[badge.good]}</b><span>{escape(badge.words)}</span>"
         f"<i>{escape(badge.figure)}</i></button>"

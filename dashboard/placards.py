@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from html import escape
 from types import MappingProxyType
 
 from core.attribution import Attribution
@@ -12,18 +11,31 @@ from core.models import ClassScore
 from core.rendering import Display
 from core.scenes import TalkPicture
 from core.story import percent
+from core.text import columns, escape, plain
 from core.trust import badges
 from core.warm import Wanted
 from dashboard import view
 from dashboard.panels import GOOD, MARKS, Panel
 from dashboard.view import Look
 
+_ONE_LINE, _NAME, _BIG = 32, 40, 250  # letters that fit in large type
 _LOOK = Look(Display(), same_scale=True, held_scale=False, whole_photo=False, unit_scale=False)
 
 
 def frame(title: str, body: str = "", kind: str = "") -> str:
     """A scene as HTML: its title, and below it what it shows."""
-    return f'<section class="wil-stage {kind}"><h1>{escape(title)}</h1>{body}</section>'
+    size = _size(title, _ONE_LINE)
+    return f'<section class="wil-stage {kind}"><h1{size}>{escape(title)}</h1>{body}</section>'
+
+
+def told(sentence: str) -> str:
+    """What cannot be shown, and why, as HTML."""
+    return f'<p class="big"{_size(sentence, _BIG)}>{escape(sentence)}</p>'
+
+
+def _size(text: str, most: int) -> str:
+    """An attribute that makes the type smaller where text is wider than so many letters."""
+    return " data-long" if columns(text) > most else ""
 
 
 def map_panels(asked: Sequence[Wanted], found: Sequence[Attribution | None]) -> list[Panel]:
@@ -67,7 +79,7 @@ def says(ranking: Sequence[ClassScore], kind: str = "") -> str:
     """The first of a ranking in large type, the others below it as bars."""
     top = ranking[0]
     return (
-        f'<div class="says {kind}"><p class="name">{escape(top.name)}</p>'
+        f'<div class="says {kind}"><p class="name"{_size(top.name, _NAME)}>{escape(top.name)}</p>'
         f'<p class="share">{share(top)}</p></div>{bars(ranking[1:])}'
     )
 
@@ -91,7 +103,7 @@ def share(entry: ClassScore) -> str:
 def short(explainer: Explainer, each: Wanted) -> str:
     """What the model says of a picture, in one line."""
     top = each.classifier.ranking(explainer.logits(each.classifier, each.picture), 1)[0]
-    return f"{escape(top.name)}, {share(top)}"
+    return f"{escape(plain(top.name, _NAME))}, {share(top)}"
 
 
 def verdict(shown: TalkPicture, top: ClassScore) -> str:

@@ -12,6 +12,7 @@ from core.rendering import data_uri
 from core.scores import Question
 from core.settings import IntegratedGradientsSetting, OcclusionSetting, Setting
 from core.story import percent
+from core.text import markdown
 from core.windows import sizes_around
 from dashboard import state
 from dashboard.board import Board
@@ -96,7 +97,7 @@ def reproduce_study(explainer: Explainer, scene: Scene) -> list[Board]:
         try:
             top = scene.classifier.ranking(explainer.logits(scene.classifier, each.picture), 1)[0]
         except UserError as error:
-            st.error(state.plain(str(error)))
+            st.error(markdown(str(error)))
             continue
         words = f"{state.gallery()[name].title}: {top.name}, {percent(top.probability)}"
         maps = study.maps(name)

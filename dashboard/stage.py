@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from html import escape
 
 import streamlit as st
 
@@ -22,6 +21,7 @@ from core.scenes import (
     TrustScene,
 )
 from core.scores import Question
+from core.text import escape, plain
 from core.warm import TRUST, Wanted, case_of, wanted
 from dashboard import components, live, state, view
 from dashboard.placards import (
@@ -38,6 +38,7 @@ from dashboard.placards import (
 )
 
 _SHOWN = 3  # classes under an answer
+_END = 20  # letters at an end of a scale
 
 
 def draw(explainer: Explainer, scene: Scene, classifier: Classifier) -> None:
@@ -133,7 +134,7 @@ def _contrast(explainer: Explainer, scene: ContrastScene, classifier: Classifier
 
     def show(found: Sequence[Attribution | None], progress: str) -> None:
         panels = map_panels(asked, found)
-        bar = scale(panels, against, target, progress)
+        bar = scale(panels, plain(against, _END), plain(target, _END), progress)
         place.html(
             frame(
                 scene.title,

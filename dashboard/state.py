@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
@@ -15,6 +14,7 @@ from core.judging import Judge
 from core.picture import Picture, picture_from_bytes, picture_from_file
 from core.preprocessing import Box
 from core.samples import Sample, samples
+from core.text import plain, quoted
 from core.turns import Line
 from core.workers import Workers
 from dashboard import folder_tables
@@ -102,7 +102,8 @@ def begin() -> None:
     elif wanted == UPLOAD:
         notice("The picture of this view was an upload, and uploads are not part of an address.")
     else:
-        notice(f'There is no sample "{wanted}"; the page shows {gallery()[DEFAULT_SAMPLE].title}.')
+        shown = gallery()[DEFAULT_SAMPLE].title
+        notice(f'There is no sample "{plain(wanted)}"; the page shows {shown}.')
 
 
 def _begin_folder(wanted: str) -> None:
@@ -130,7 +131,7 @@ def _begin_crop(picture: Picture) -> None:
         picture.cropped(region)
     except (ValueError, TypeError):  # no four numbers, or no square of the photo
         del st.query_params["crop"]
-        notice(f"The address asks for a crop {wanted!r}, which is not possible.")
+        notice(f"The address asks for a crop {quoted(wanted)}, which is not possible.")
     else:
         st.session_state["region"] = region
 
@@ -153,25 +154,21 @@ def check_address(bound: Collection[str], titles: Collection[tuple[str, str]]) -
         wanted = asked[key] if isinstance(value, list) else asked[key][-1:]
         refused = [text for text in wanted if not any(_same(text, each, titles) for each in values)]
         if refused:
+            shown = ", ".join(plain(str(each)) for each in values) or "nothing"
             notice(
-                f"The address asks for {key} {', '.join(map(repr, refused))}, which is not "
-                f"possible; the page shows {', '.join(map(str, values))}."
+                f"The address asks for {key} {', '.join(map(quoted, refused))}, which is not "
+                f"possible; the page shows {shown}."
             )
 
 
 def notices() -> list[str]:
-    """What is to be told about the address, until another picture is chosen; Markdown."""
+    """What is to be told about the address, until another picture is chosen."""
     return st.session_state["notices"]
-
-
-def plain(text: str) -> str:
-    """Text for an element that reads Markdown: what a person or an address wrote stays text."""
-    return re.sub(r"([!-+\--/:<-@\[-`{-~])", r"\\\1", text)
 
 
 def notice(sentence: str) -> None:
     """Tell something about what was asked for, until another picture is chosen."""
-    st.session_state["notices"].append(plain(sentence))
+    st.session_state["notices"].append(sentence)
 
 
 def _same(wanted: str, value: object, titles: Collection[tuple[str, str]]) -> bool:

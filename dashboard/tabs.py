@@ -1,7 +1,6 @@
 """What lies under the panels: things to try, each in a tab that is drawn only while it is open."""
 
 from collections.abc import Mapping
-from html import escape
 
 import streamlit as st
 
@@ -16,6 +15,7 @@ from core.preprocessing import Box
 from core.rendering import data_uri, indexed, scale
 from core.scores import Question
 from core.story import percent
+from core.text import escape, markdown
 from dashboard import components, rows, state
 from dashboard.board import Board
 from dashboard.evidence import draw_evidence
@@ -82,7 +82,7 @@ def _flips(explainer: Explainer, scene: Scene, methods: Methods) -> None:
     try:
         survey = explainer.survey(scene.classifier, scene.picture, setting)
     except UserError as error:
-        st.caption(str(error))
+        st.caption(markdown(str(error)))
         return
     if not survey.known.all():
         chosen = setting in dict(methods.maps).values()
@@ -159,7 +159,7 @@ def _cover(explainer: Explainer, scene: Scene, question: Question) -> None:
         try:
             logits = explainer.covered(classifier, scene.picture, mask, baseline)
         except UserError as error:
-            columns[1].error(state.plain(str(error)))
+            columns[1].error(markdown(str(error)))
             return
         after = classifier.ranking(logits, len(classifier.class_names))
         columns[1].html(bars_html(after[:5], question.target))
@@ -167,7 +167,7 @@ def _cover(explainer: Explainer, scene: Scene, question: Question) -> None:
         asked = [question.target] + ([] if question.contrast is None else [question.contrast])
         for index in asked:
             words = f"{classifier.class_names[index]}: {percent(shares[index])}"
-            columns[1].caption(state.plain(words))
+            columns[1].caption(markdown(words))
 
 
 def _crop(scene: Scene) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from contextlib import closing
-from html import escape
 from pathlib import Path
 
 import streamlit as st
@@ -11,9 +10,10 @@ from core.errors import UserError
 from core.explainer import Explainer
 from core.models import registry
 from core.scenes import Talk, read_talk
+from core.text import markdown
 from core.warm import ready, warm, words_of
 from dashboard import components, live, options, stage, state
-from dashboard.placards import frame
+from dashboard.placards import frame, told
 
 _STYLE = Path(__file__).resolve().parent / "talk.css"
 _log = logging.getLogger(__name__)
@@ -77,12 +77,12 @@ def _offer(explainer: Explainer, talk: Talk) -> None:
         place = st.empty()
     if not st.session_state.pop("talk_warm", False):
         words = f"Make ready: {missing} of {len(talk.scenes)} scenes are not"
-        place.button(words, key="talk_make", on_click=_ask, type="tertiary")
+        place.button(markdown(words), key="talk_make", on_click=_ask, type="tertiary")
         return
 
     def say(words: str) -> None:
         live.tick()
-        place.caption(words)
+        place.caption(markdown(words))
 
     with (
         state.line().admitted(lambda before: say(live.people(before))),
@@ -98,4 +98,4 @@ def _ask() -> None:
 
 
 def _tell(sentence: str, title: str = "This talk cannot be shown") -> None:
-    st.html(frame(title, f'<p class="big">{escape(sentence)}</p>'))
+    st.html(frame(title, told(sentence)))

@@ -3,7 +3,6 @@
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +17,7 @@ from core.rendering import Display, backdrop, colour_bar, data_uri, indexed, sca
 from core.scores import UNITS, Question
 from core.settings import OcclusionSetting
 from core.story import number, percent
+from core.text import escape, json_attribute
 from core.wording import baseline_words, checked, completeness, emptiness, settings_words
 from dashboard.panels import Meter, Outline, Panel, ScaleBar
 
@@ -208,7 +208,7 @@ def bars_html(entries: Sequence[ClassScore], asked: int) -> str:
     A name is a button, for `controls.explain_class`.
     """
     rows = "".join(
-        f'<button type="button" data-link=\'["class", "{entry.index}"]\' '
+        f'<button type="button" data-link="{json_attribute(["class", str(entry.index)])}" '
         f'title="Explain this class">{escape(entry.name)}</button>'
         f'<span class="bar{" asked" if entry.index == asked else ""}" '
         f'style="width:{100 * entry.probability:.1f}%"></span>'

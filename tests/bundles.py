@@ -40,8 +40,8 @@ def classifier():
 
 
 def exhibit(path=SWAN, maps=None, **options):
-    options = {"name": path.name, **options}
-    return Exhibit(classifier(), picture_from_file(path), maps or MAPS, **options)
+    options = {"name": path.name, "classifier": classifier(), **options}
+    return Exhibit(picture=picture_from_file(path), maps=maps or MAPS, **options)
 
 
 @functools.cache

@@ -19,6 +19,7 @@ from core.settings import GradientSetting, OcclusionSetting, SmoothSetting
 from dashboard import controls, evidence, pairs, state
 from dashboard.methods import _cost
 from dashboard.view import Scene
+from tests.said import said
 
 ROOT = Path(__file__).resolve().parent.parent
 KING_PENGUIN, GOOSE = 145, 99
@@ -68,11 +69,6 @@ def overlay(page, title):
     address = re.search(r'class="map" src="data:image/png;base64,([^"]+)"', panel(page, title))
     assert address, f"{title} has no map"
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.group(1)))).convert("RGBA"))
-
-
-def said(elements):
-    """What warnings or errors say, without the marks that keep Markdown from reading it."""
-    return [element.value.replace("\\", "") for element in elements]
 
 
 def upload(page, name, data, mime="image/png"):
@@ -220,7 +216,7 @@ def test_notes_on_an_upload_are_shown(page):
     frames = [Image.new("RGB", (64, 64), c) for c in ("red", "blue")]
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
     upload(page, "moving.gif", buffer.getvalue(), "image/gif")
-    assert any("first" in caption.value for caption in page.caption)
+    assert any("first" in sentence for sentence in said(page.caption))
 
 
 def test_display_changes_colours_only(page):
@@ -351,7 +347,7 @@ def test_the_maps_that_were_chosen_and_no_others():
     assert "weighted activation" in panel(page, "Grad-CAM")
     assert "logits per unit of input" in panel(page, "Saliency")
     assert not said(page.warning)
-    assert "Choose the map Occlusion small" in " ".join(element.value for element in page.caption)
+    assert "Choose the map Occlusion small" in " ".join(said(page.caption))
 
 
 def test_a_map_says_how_far_it_adds_up(page):
@@ -455,7 +451,7 @@ def test_a_judgement_that_cannot_be_made_is_said_and_not_tried_again(monkeypatch
 
 
 def captions(page):
-    return " ".join(element.value.replace("\\", "") for element in page.caption)
+    return " ".join(said(page.caption))
 
 
 def test_maps_are_not_judged_where_that_is_turned_off(page):

@@ -83,3 +83,84 @@ def test_ray_is_imported_only_by_modules_that_no_other_imports_at_its_start():
             at_start = ast.parse(path.read_text("utf-8")).body
             names = {node.module for node in at_start if isinstance(node, ast.ImportFrom)}
             assert not names & {f"core.{name}" for name in modules}, path
+
+
+TEXT, CONSOLE = ROOT / "core" / "text.py", ROOT / "core" / "console.py"
+ALONE = ROOT / "core" / "plain_captum.py"  # lies in bundles, and may import nothing of ours
+
+
+@pytest.mark.parametrize("path", [p for p in CORE + DASHBOARD if p != TEXT], ids=name_of)
+def test_only_one_module_makes_foreign_text_safe(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    assert not imported(path.read_text("utf-8")) & {"html", "unicodedata"}
+    for node in ast.walk(tree):
+        called = node.func if isinstance(node, ast.Call) else None
+        name = getattr(called, "attr", getattr(called, "id", None))
+        assert name not in ("isprintable", "quoteattr", "backslashreplace"), node.lineno
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not {"&lt;", "&amp;", "\\u003c"} & {node.value}, node.lineno
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in CORE + DASHBOARD if p not in (CONSOLE, ALONE)], ids=name_of
+)
+def test_only_the_console_prints(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        assert not (isinstance(node, ast.Name) and node.id == "print"), node.lineno
+        if isinstance(node, ast.Attribute) and node.attr == "stderr":
+            assert not (isinstance(node.value, ast.Name) and node.value.id == "sys"), node.lineno
+
+
+# Elements of Streamlit that read Markdown, with the place of the text among their arguments.
+READS_MARKDOWN = {
+    **dict.fromkeys(("error", "warning", "info", "success", "caption", "markdown", "write"), 0),
+    **dict.fromkeys(("button", "download_button", "link_button", "checkbox", "toggle"), 0),
+    **dict.fromkeys(("expander", "popover", "title", "header", "subheader", "toast", "radio"), 0),
+    **{"metric": 0, "spinner": 0, "badge": 0, "segmented_control": 0, "pills": 0, "progress": 1},
+}
+
+
+NO_ELEMENTS = ("_log", "baselines", "export")  # they have functions of these names
+
+
+def is_safe(node):
+    """Whether Markdown's text is written in the source, or made by ``markdown(...)``."""
+    if isinstance(node, ast.IfExp):
+        return is_safe(node.body) and is_safe(node.orelse)
+    if isinstance(node, ast.JoinedStr):  # a word in bold; anything else would touch what is made
+        return all(
+            is_safe(part.value) if isinstance(part, ast.FormattedValue) else part.value == "**"
+            for part in node.values
+        )
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "markdown"
+    return isinstance(node, ast.Constant)
+
+
+def unsafe(source):
+    """Lines on which an element reads as Markdown what may be foreign."""
+    for node in ast.walk(ast.parse(source)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        place, on = READS_MARKDOWN.get(node.func.attr), node.func.value
+        if place is None or (isinstance(on, ast.Name) and on.id in NO_ELEMENTS):
+            continue
+        named = [each.value for each in node.keywords if each.arg in ("body", "label", "text")]
+        texts = [*node.args[place : place + 1], *named]
+        if not all(map(is_safe, texts)):
+            yield node.lineno
+
+
+def test_the_reader_of_markdown_sees_what_is_foreign():
+    source = (
+        'st.error("ours")\nst.error(theirs)\nplace.caption(f"{theirs}.")\nst.error(str(error))\n'
+        "bar.progress(0.5, markdown(theirs))\nbar.progress(0.5, theirs)\n_log.error(theirs)\n"
+        'st.markdown(f"**{markdown(theirs)}**")\nst.caption("a" if b else theirs)\n'
+        'st.markdown(f"www{markdown(theirs)}")\nst.button(label, key="x")\n'
+    )
+    assert list(unsafe(source)) == [2, 3, 4, 6, 9, 10, 11]
+
+
+@pytest.mark.parametrize("path", DASHBOARD, ids=name_of)
+def test_streamlit_reads_no_foreign_text_as_markdown(path):
+    assert list(unsafe(path.read_text("utf-8"))) == []

@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.verify import verify
 from tests.browser import open_page, serve, settle
+from tests.said import said
 
 ROOT = Path(__file__).resolve().parent.parent
 APP = str(ROOT / "dashboard" / "app.py")
@@ -38,7 +39,7 @@ def link(page):
 
 
 def captions(page):
-    return [element.value for element in page.caption]
+    return said(page.caption)
 
 
 def test_the_link_holds_the_view_and_not_the_tab():
@@ -66,7 +67,7 @@ def test_a_crop_that_is_none_is_told(crop):
     page = opened(crop=crop)
     assert not page.exception
     assert "region" not in page.session_state
-    assert any("asks for a crop" in element.value for element in page.warning)
+    assert any("asks for a crop" in sentence for sentence in said(page.warning))
 
 
 def test_of_an_upload_the_link_says_that_it_is_not_part():

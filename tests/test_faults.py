@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_app import html, open_page, overlay, panel, said
+from test_app import html, open_page, overlay, panel
 from torch import nn
 
 from core import incremental, models, weights
 from core.disk_cache import DiskCache
 from core.explainer import Explainer
 from dashboard import state
+from tests.said import said
 
 SMALL, LARGE = "Occlusion small 48/48", "Occlusion large 112/112"
 GOES_ON = "The page shows EfficientNet-Lite0."

@@ -25,6 +25,7 @@ from core.scores import Question
 from core.settings import OcclusionSetting
 from dashboard import state
 from dashboard.tabs import TABS
+from tests.said import said
 
 ROOT = Path(__file__).resolve().parent.parent
 SWAN = samples()["swan"].path
@@ -253,12 +254,12 @@ def test_a_scene_of_a_talk(folder, tmp_path, monkeypatch):
     talk = tmp_path / "talk.toml"
     talk.write_text(TALK.format(swan=json.dumps(str(SWAN))), "utf-8")
     monkeypatch.setattr(sys, "argv", ["app.py", "--talk", str(talk), "--models", str(folder)])
-    for scene, said in ((2, "Wrong: mute swan"), (3, "No goose among the 4 classes.")):
+    for scene, words in ((2, "Wrong: mute swan"), (3, "No goose among the 4 classes.")):
         page = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=300)
         page.query_params["view"], page.query_params["scene"] = "talk", str(scene)
         page.run()
         assert not page.exception
-        assert said in html(page)
+        assert words in html(page)
         assert "duck &lt;b&gt;" in html(page)
 
 
@@ -290,11 +291,6 @@ def page(folder, monkeypatch):
 
 def html(page):
     return "\n".join(element.proto.body for element in page.get("html"))
-
-
-def said(elements):
-    """What warnings or errors say, without the marks that keep Markdown from reading it."""
-    return [element.value.replace("\\", "") for element in elements]
 
 
 def test_the_page_offers_it_and_tells_of_the_broken_one(page):

@@ -9,6 +9,7 @@ from test_app import QUICK, ROOT, open_page
 from dashboard import state
 from tests.browser import open_page as open_in_browser
 from tests.browser import serve
+from tests.said import said
 
 APP = ROOT / "dashboard" / "app.py"
 ADDRESS = "?" + "&".join(f"{name}={value}" for name, value in QUICK.items())
@@ -32,9 +33,9 @@ def test_without_ray_the_page_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "core.ray_workers", raising=False)
     page = open_page()
     assert not page.exception
-    (said,) = page.error
-    assert "Ray is not installed" in said.value
-    assert "requirements\\-cluster\\.txt" in said.value
+    (sentence,) = said(page.error)
+    assert "Ray is not installed" in sentence
+    assert "requirements-cluster.txt" in sentence
 
 
 @pytest.mark.usefixtures("fresh")

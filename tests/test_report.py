@@ -1,14 +1,19 @@
 """The report opens anywhere: in a browser without a network, wide or narrow, light or dark."""
 
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bundles import MAPS, classifier, contents, exhibit, explainer, swan_bundle
+from own import CLASSES, DESCRIPTION, make, state
 
+from core import models
 from core.bundle import bundle
 from core.rendering import Display
+from core.scores import Question
+from core.settings import OcclusionSetting
 
 ADDRESS = "http://127.0.0.1:8501/?sample=swan&x=%22%3E"
 
@@ -87,6 +92,49 @@ def test_in_a_browser_without_a_network(browser, report, width, scheme):
         sizes = page.evaluate("[...document.querySelectorAll('p, td, .ticks')].map(each => "
                               "parseFloat(getComputedStyle(each).fontSize))")  # fmt: skip
         assert min(sizes) >= 12
+    finally:
+        page.context.close()
+
+
+NAMES = ("x" * 200, "a class whose name goes on, word after word, " * 4, "www.evil.example")
+
+
+@pytest.fixture(scope="module")
+def long_names(tmp_path_factory):
+    """A report of a model whose classes, and of a photo whose file, have long names."""
+    folder = tmp_path_factory.mktemp("long")
+    text = DESCRIPTION.replace(json.dumps(CLASSES), json.dumps([each.strip() for each in NAMES]))
+    make(folder, text=text, weights=state(classes=3))
+    models.use_folder(folder)
+    try:
+        maps = {
+            f"Occlusion of {target}": (OcclusionSetting(32, 32), Question(target, 2 - target))
+            for target in (0, 2)
+        }
+        shown = exhibit(
+            classifier=explainer().classifier("pond", "cpu"), maps=maps, name=f"{'y' * 200}.jpg"
+        )
+        data = bundle(explainer(), [shown], Display(), address=f"{ADDRESS}{'z' * 500}")
+    finally:
+        models.use_folder(None)
+    place = folder / "report.html"
+    place.write_text(text_of(data), "utf-8")
+    return place
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1440, 1366, 390, 320])
+def test_long_names_make_it_no_wider_than_the_window(browser, long_names, width):
+    page, _, complaints = opened(browser, long_names, viewport={"width": width, "height": 844})
+    try:
+        for summary in page.locator("summary").all():
+            summary.click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for part in ("h1", ".top span", ".panel", "td"):
+            for each in page.locator(part).all():
+                assert each.evaluate("each => each.getBoundingClientRect().right") <= width
+        assert page.locator("a").count() == 1  # to the page; a name makes none
+        assert complaints == []
     finally:
         page.context.close()
 

@@ -1,6 +1,7 @@
 """A talk: the one that comes along, one of one's own, and each way to get it wrong."""
 
 import shutil
+import time
 
 import pytest
 
@@ -138,6 +139,8 @@ CONTRAST = '[[scenes]]\nkind = "contrast"\ntitle = "?"\npicture = "bird"\nagains
         (HEAD.replace("bird.jpg", "no.jpg") + ANSWER, 3, "no.jpg cannot be read"),
         (HEAD.replace("bird.jpg", "mine.toml") + ANSWER, 3, "picture"),
         (HEAD.replace('"bird.jpg"', "3") + ANSWER, 3, "file is 3: give the path"),
+        (HEAD.replace("bird.jpg", r"a\u0000b.jpg") + ANSWER, 3, "its name holds a NUL character"),
+        (HEAD.replace("bird.jpg", f"{'x' * 5000}.jpg") + ANSWER, 3, "cannot be read"),
         (HEAD.replace("efficientnet_lite0", "alexnet") + ANSWER, 1, 'no model "alexnet"'),
         (HEAD + "right = ['mute swan']\n" + ANSWER, 5, 'no class "mute swan"'),
         (HEAD + "right = 'goose'\n" + ANSWER, 5, "right is 'goose': give a list"),
@@ -145,6 +148,10 @@ CONTRAST = '[[scenes]]\nkind = "contrast"\ntitle = "?"\npicture = "bird"\nagains
         (HEAD + ANSWER.replace('"answer"', "1"), 6, "kind is 1"),
         (HEAD + ANSWER.replace('title = "?"\n', ""), 5, "title is missing here"),
         (HEAD + ANSWER.replace('"?"', "[1]"), 7, "title is [1]"),
+        (HEAD + ANSWER.replace("?", 121 * "x"), 7, "give one line of at most 120 characters"),
+        (HEAD + ANSWER.replace("?", r"two\nlines"), 7, r"title is 'two\nlines': give one line"),
+        (HEAD.replace("mute swan", r"\u202Eswan") + ANSWER, 4, r"label is '\u202eswan': give one"),
+        (HEAD + CONTRAST + f'absent = "{121 * "x"}"\n', 10, "give one line of at most 120"),
         (HEAD + ANSWER.replace('"bird"', '"cat"'), 8, 'no picture "cat": give one of bird'),
         (HEAD + ANSWER + 'model = "vgg"\n', 9, 'no model "vgg"'),
         (HEAD + MAPS.replace('["bird"]', "[]"), 8, "0 pictures: give one to three"),
@@ -173,6 +180,20 @@ def test_what_is_wrong_is_told_with_its_line(refused, text, line, words):
     sentence = refused(text)
     assert sentence.startswith(f"mine.toml, line {line}: ")
     assert words in sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (HEAD + 9000 * ANSWER + "volume = 3\n", 4 + 4 * 9000 + 1),
+        (HEAD + 5_000_000 * "#\n" + ANSWER + "volume = 3\n", 5_000_009),
+    ],
+    ids=["scenes", "comments"],
+)
+def test_a_mistake_in_a_long_talk_is_told_soon(refused, text, line):
+    started = time.monotonic()
+    assert refused(text).startswith(f"mine.toml, line {line}: volume is not known here")
+    assert time.monotonic() - started < 30  # about three seconds where nothing else runs
 
 
 def test_there_is_no_such_talk(tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import re
+import xml.etree.ElementTree as ET
 
 import matplotlib as mpl
 import numpy as np
@@ -46,6 +47,23 @@ def test_the_same_page_gives_the_same_bytes_without_a_date():
     assert b"CreationDate" not in first["pdf"]
     assert b"<dc:date>" not in first["svg"]
     assert drawn("Other").files()["svg"] != first["svg"]
+
+
+def test_what_no_svg_may_hold_is_seen_all_the_same():
+    svg = drawn("\x1b[2J\udce9 & <b>\n").files()["svg"].decode()
+    assert ET.fromstring(svg) is not None
+    assert "\x1b" not in svg
+
+
+@pytest.mark.parametrize("words", ["W" * 200, "a photo of a swan, " * 20, "i"])
+def test_words_are_shortened_to_the_room_there_is(words):
+    sheet = Sheet(2, 1, 300)
+    sheet.text(0.1, 0.3, words, 8, wide=1.5)
+    dark = np.nonzero(np.asarray(sheet.picture()).min(axis=(0, 2)) < 128)[0]
+    assert dark[0] > 0.1 * 300 - 5
+    assert dark[-1] < 1.6 * 300
+    if len(words) > 1:
+        assert dark[-1] > 1.35 * 300
 
 
 def test_matplotlibs_settings_are_as_they_were():

@@ -117,3 +117,82 @@ def test_a_key_that_nobody_asks_for_is_refused_and_the_others_are_named(tmp_path
     table.take("n", int, "a number")
     table.take("o", int, "a number", 0)
     assert refused(table.finish) == "talk.toml, line 2: m is not known here: choose from n, o."
+
+
+TRICKY = """# c
+a = 1 # [ x
+b.c = \"\"\"x
+[[nope]]
+"" y\"\"\" # "
+"b.d" = 'it"s'
+e = [ # [
+  1, "]",
+  { x = [2], y = "}" } ]
+
+f = \'\'\'
+' \'\'
+[k]\'\'\'
+g = \"\"\"a\\\"\"\"b\"\"\"
+h = \"\"\"\"\"q\"\"\"\"\"
+[t]
+u = { v = { w = 1 } }
+"quo]ted".k = 3
+[t."x.y".z]
+k = 1
+[[s]]
+kind = "a"
+  [s.sub]
+  q = 1
+  [[s.inner]]
+  r = 2
+  [[s.inner]]
+  r = 3
+  [s.inner.deep]
+  m = [[1,2],
+   [3]]
+[[s]] # s
+kind = "b"
+[[s.inner]]
+r = 9
+[ w . v ]
+last = 1979-05-27 07:32:00"""
+
+
+def places(values, here=()):
+    """The place of every key and item."""
+    yield here
+    items = values.items() if isinstance(values, dict) else ()
+    for key, inner in enumerate(values) if isinstance(values, list) else items:
+        yield from places(inner, (*here, key))
+
+
+def holds(values, place):
+    for part in place:
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def line_by_line(text, place):
+    """Where the key is when the file is read up to each line in turn: slow, and plainly right."""
+    lines, begin = text.split("\n"), 0
+    for end in range(1, len(lines) + 1):
+        try:
+            read = tomllib.loads("\n".join(lines[:end]))
+        except tomllib.TOMLDecodeError:
+            continue  # in the midst of a value that goes over several lines
+        if holds(read, place):
+            return begin + 1
+        begin = end
+    return 1
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_every_key_is_on_the_line_after_which_it_is_read(tmp_path, end):
+    file = TomlFile(tmp_path, TRICKY.replace("\n", end), tomllib.loads(TRICKY))
+    found = list(places(file.values))
+    assert len(found) == 49
+    for place in found:
+        assert file.line(place) == line_by_line(TRICKY, place), place

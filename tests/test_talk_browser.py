@@ -201,3 +201,82 @@ def test_a_photo_from_the_audience(browser, url):
             page.screenshot(path=Path(SHOTS, "7_given.png"))
         page.keyboard.press("PageUp")
         arrived(page, 6)
+
+
+LONG = (
+    "One hundred and twenty characters are as long as a title can be: "
+    "this one has every single one of them, to the last one."
+)
+WIDE = 90 * "W"
+LONG_TITLES = f"""
+[pictures.swan]
+file = {json.dumps(str(ROOT / "sample_images" / "swan.jpg"))}
+label = "{LONG}"
+[[scenes]]
+kind = "answer"
+title = "What does the model think that this photo of a bird shows?"
+picture = "swan"
+[[scenes]]
+kind = "maps"
+title = "{LONG}"
+pictures = ["swan", "swan", "swan"]
+window = 112
+stride = 112
+[[scenes]]
+kind = "brush"
+title = "{WIDE}"
+picture = "swan"
+[[scenes]]
+kind = "contrast"
+title = "{LONG}"
+picture = "swan"
+against = "soft-coated wheaten terrier"
+absent = "{LONG[:-1]}"
+window = 112
+stride = 112
+"""
+
+
+@pytest.fixture(scope="module")
+def long_titles(tmp_path_factory):
+    assert len(LONG) == 120
+    talk = tmp_path_factory.mktemp("long") / "long.toml"
+    talk.write_text(LONG_TITLES, "utf-8")
+    with serve(ROOT / "dashboard" / "app.py", "--", "--talk", str(talk)) as address:
+        yield f"{address}/?view=talk"
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1366, 768), (390, 844)], ids=str)
+def test_a_long_title_covers_nothing_and_nothing_covers_it(browser, long_titles, size):
+    viewport = dict(zip(("width", "height"), size, strict=True))
+    with open_page(browser, f"{long_titles}&scene=1", settled=False, viewport=viewport) as page:
+        for number in range(1, 5):
+            page.get_by_text(f"{number} / 4").wait_for(timeout=1000 * PATIENCE)
+            page.wait_for_function(
+                """() => document.querySelector(".wil-stage h1") &&
+                    !document.querySelector(".wil-stage .progress")?.innerText.trim()""",
+                timeout=1000 * PATIENCE,
+            )
+            settle(page, PATIENCE)
+            found = page.evaluate(
+                """() => {
+                    const stage = document.querySelector(".wil-stage");
+                    const box = (each) => each.getBoundingClientRect();
+                    const title = stage.querySelector("h1"), all = box(stage);
+                    const words = document.createRange();
+                    words.selectNodeContents(title);
+                    const clipped = getComputedStyle(title).overflow === "hidden";
+                    const end = Math.min(box(words).bottom, clipped ? box(title).bottom : Infinity);
+                    const below = [...stage.querySelectorAll("img, .left, .right, .maps, .scale"),
+                        ...document.querySelectorAll(".st-key-talk_canvas")].map(box);
+                    return {
+                        covered: below.filter((each) => each.top < end - 1).length,
+                        outside: [...stage.querySelectorAll("*")].map(box).filter((each) =>
+                            each.right > all.right + 1 || each.bottom > all.bottom + 1).length,
+                    };
+                }"""
+            )
+            assert found["covered"] == found["outside"] == 0, number
+            if SHOTS:
+                page.screenshot(path=Path(SHOTS, f"long_{size[0]}_{number}.png"))
+            page.keyboard.press("ArrowRight")

@@ -19,6 +19,7 @@ from bundles import (
 from PIL import Image
 
 from core import models
+from core.__main__ import main
 from core.bundle import bundle
 from core.errors import BundleError, SettingError
 from core.rendering import Display
@@ -207,9 +208,52 @@ def test_a_map_of_another_size_is_refused():
         checked(zipped(files))
 
 
-def test_what_a_bundle_says_reaches_no_terminal_unfiltered():
-    def change(manifest):
-        manifest["exhibits"][0]["picture"]["name"] = "\x1b[2Jswan"
+ESCAPE = "\x1b[2J\x9b31m\x07\nEqual."
 
-    verdict = checked(with_manifest(small(), change))
-    assert not any("\x1b" in sentence for sentence in (*verdict.equal, *verdict.different))
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("format",),
+        ("versions", ESCAPE),
+        ("versions", "torch"),
+        ("files", ESCAPE),
+        ("files", "seen-1.png"),
+        ("exhibits", 0, ESCAPE),
+        ("exhibits", 0, "picture", "name"),
+        ("exhibits", 0, "picture", "seen"),
+        ("exhibits", 0, "picture", "sha256"),
+        ("exhibits", 0, "model", "name"),
+        ("exhibits", 0, "model", "device"),
+        ("exhibits", 0, "model", "weights_sha256"),
+        ("exhibits", 0, "model", "own"),
+        ("exhibits", 0, "model", "preprocessing", "interpolation"),
+        ("exhibits", 0, "top", 0, "name"),
+        ("exhibits", 0, "maps", 0, "title"),
+        ("exhibits", 0, "maps", 0, "method"),
+        ("exhibits", 0, "maps", 0, "settings", "baseline"),
+        ("exhibits", 0, "maps", 0, "settings", "layer"),
+        ("exhibits", 0, "maps", 0, "question", "kind"),
+        ("exhibits", 0, "maps", 0, "units"),
+        ("exhibits", 0, "maps", 0, "target_name"),
+        ("exhibits", 0, "maps", 0, "contrast_name"),
+        ("exhibits", 0, "maps", 0, "values"),
+        ("exhibits", 0, "maps", 0, "grey16", "file"),
+    ],
+    ids=str,
+)
+def test_what_a_bundle_says_cannot_act_on_the_terminal(tmp_path, capsys, path):
+    def change(manifest):
+        inner, last = section(manifest, *path)
+        if path[-2:] == ("settings", "layer"):
+            manifest["exhibits"][0]["maps"][0]["method"] = "grad_cam"
+            inner.clear()
+        inner[last] = ESCAPE
+
+    place = tmp_path / "bundle.zip"
+    place.write_bytes(with_manifest(small(), change))
+    assert main(["verify", str(place), "--device", "cpu"]) in (1, 2)
+    out, err = capsys.readouterr()
+    assert (out + err).replace("\n", "").isprintable()
+    assert "Equal." not in out.splitlines()
+    assert len(err.splitlines()) <= 1
