@@ -20,9 +20,10 @@ import torch
 from captum.attr import Occlusion
 from torch import Tensor, nn
 
-from benchmarks.networks import NAMES, network
+from benchmarks.networks import AS_PEOPLE_HAVE_THEM, NAMES, network
 from core.memory import memory
 from core.occlusion import OcclusionSurvey
+from core.outputs import logits_of
 from core.windows import WindowGrid
 
 _SETTINGS = ((15, 8), (30, 8), (60, 50))
@@ -32,7 +33,7 @@ _TURNS = 3
 _TARGET = 0
 
 _HEADER = (
-    "model               window  windows  Captum s  (best batch)  Captum default s  survey s  "
+    "model                        window  windows  Captum s  (best batch)  Captum default s  survey s  "
     "ratio  ratio default  multiply-adds  logit diff  2nd target ms"
 )
 
@@ -44,7 +45,9 @@ class _EnoughError(Exception):
 def main() -> None:
     """Time the models named on the command line, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="*", metavar="MODEL", help=", ".join(NAMES))
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL", help=", ".join(NAMES + AS_PEOPLE_HAVE_THEM)
+    )
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.here:
@@ -53,7 +56,7 @@ def main() -> None:
         return
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, float32, 224 x 224\n")
     print(_HEADER, flush=True)
-    for name in arguments.models or NAMES:
+    for name in arguments.models or NAMES + AS_PEOPLE_HAVE_THEM:
         subprocess.run([sys.executable, "-m", "benchmarks.occlusion", "--here", name], check=True)
 
 
@@ -97,7 +100,7 @@ def _measure_setting(
         return statistics.median(c / o for c, o in zip(captum[batch], ours, strict=True))
 
     print(
-        f"{name:19} {window:3}/{stride:<3} {count:7}  "
+        f"{name:28} {window:3}/{stride:<3} {count:7}  "
         f"{count * statistics.median(captum[best]):8.2f}  {best:12}  "
         f"{count * statistics.median(captum[1]):16.2f}  {count * statistics.median(ours):8.2f}  "
         f"{ratio(best):5.2f}  {ratio(1):13.2f}  {survey.multiply_adds_share():13.1%}  "
@@ -131,7 +134,7 @@ def _captum_seconds(
 
     def forward(images: Tensor) -> Tensor:
         nonlocal timed, started
-        scores = module(images)
+        scores = logits_of(module(images))
         if whole:
             return scores
         if timed == 0:
@@ -166,7 +169,7 @@ def _largest_difference(module: nn.Module, inputs: Tensor, survey: OcclusionSurv
         height, width = survey.grid.window
         image[..., top : top + height, left : left + width] = 0
         with torch.no_grad():
-            exact = module(image)[0]
+            exact = logits_of(module(image))[0]
         largest = max(largest, float((exact - survey.scores[index]).abs().max()))
     return largest
 
