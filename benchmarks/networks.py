@@ -45,5 +45,7 @@ def _made(name: str) -> nn.Module:
     if library == "hf":
         from transformers import ResNetConfig, ResNetForImageClassification
 
-        return ResNetForImageClassification(ResNetConfig(num_labels=1000))
+        config = ResNetConfig()
+        config.num_labels = 1000
+        return ResNetForImageClassification(config)
     return torchvision.models.get_model(name, weights=None)

@@ -33,8 +33,8 @@ _TURNS = 3
 _TARGET = 0
 
 _HEADER = (
-    "model                        window  windows  Captum s  (best batch)  Captum default s  survey s  "
-    "ratio  ratio default  multiply-adds  logit diff  2nd target ms"
+    "model                        window  windows  Captum s  (best batch)  Captum default s  "
+    "survey s  ratio  ratio default  multiply-adds  logit diff  2nd target ms"
 )
 
 

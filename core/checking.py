@@ -22,6 +22,9 @@ rounding grows from layer to layer.
 """
 
 
+_AMPLIFIED = 32
+"""Every layer rounds, where the test moves the picture alone."""
+
 _EACH = 100
 _MOST = 4  # each takes a whole pass
 
@@ -125,14 +128,37 @@ def difference(scores: Tensor, truth: Tensor) -> float:
     return float(apart.nan_to_num(float("inf"), float("inf")).max()) if apart.numel() else 0.0
 
 
-def is_rounding(found: float, truth: Tensor, dtype: torch.dtype | None = None) -> bool:
-    """Whether a difference from the network's own logits is no more than rounding.
+def is_rounding(found: float, truth: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a difference is as small as rounding usually leaves it; see `ROUNDING`.
 
     Args:
-        found: the largest difference.
+        found: the largest difference of a logit.
         truth: the network's own logits.
-        dtype: in which the network computes; by default the type of its logits.
+        dtype: in which the network computes.
     """
     finite = truth[truth.isfinite()]
     scale = float(finite.abs().max()) if finite.numel() else 0.0
-    return found <= ROUNDING.get(dtype or truth.dtype, ROUNDING[torch.float32]) * scale
+    return found <= ROUNDING.get(dtype, ROUNDING[torch.float32]) * scale
+
+
+def only_rounding(twin: nn.Module, found: float, pictures: Tensor, truth: Tensor) -> bool:
+    """Whether a difference from the network's own logits of pictures is no more than rounding.
+
+    Some networks, such as those with random weights, amplify rounding. How much is seen from what
+    they make of pictures that are moved by one unit in the last place.
+
+    Args:
+        twin: the network itself.
+        found: the largest difference of a logit.
+        pictures: (n, C, H, W).
+        truth: the network's own logits of them, (n, classes).
+    """
+    if is_rounding(found, truth, pictures.dtype):
+        return True
+    again = difference(own_scores(twin, pictures).to(truth), truth)
+    if not is_rounding(again, truth, pictures.dtype):
+        return False  # it gives other scores each time
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.randint(0, 2, pictures.shape, generator=generator).to(pictures) * 2 - 1
+    moved = pictures + pictures * signs * torch.finfo(pictures.dtype).eps
+    return found <= _AMPLIFIED * difference(own_scores(twin, moved).to(truth), truth)

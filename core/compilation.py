@@ -108,7 +108,7 @@ class _Compiler:
         places = self._places.get(node)
         source = inputs[0] if inputs else None
         before = self._places.get(source) if source is not None else None
-        if places is None or before is None or "T" in places.axes or "T" in before.axes:
+        if places is None or before is None or not places.is_map or not before.is_map:
             return Step(node, inputs, run, self._terms(node))
         if kind in ("permute", "transpose"):
             return Pointwise(node, inputs, run, run_local=lambda x: x)

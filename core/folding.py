@@ -82,6 +82,7 @@ def _identities(graph: fx.GraphModule) -> None:
             _insert(graph, node, _ops.reshape.default, *node.args)
         elif _changes_nothing(node, kind):
             node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)  # dropout is not taken for dead code by itself
 
 
 def _changes_nothing(node: fx.Node, kind: str) -> bool:

@@ -39,7 +39,7 @@ def grad_cam(asked: Asked, setting: GradCamSetting) -> Generator[Progress, None,
 
 
 def layers(network: IncrementalNetwork, inputs: Tensor) -> tuple[str, ...]:
-    """The layers that are offered: for each size of map, the last that has it.
+    """The layers that are offered: for each size of map, the last of the outermost that have it.
 
     Args:
         network: a network.
@@ -48,11 +48,13 @@ def layers(network: IncrementalNetwork, inputs: Tensor) -> tuple[str, ...]:
     Returns:
         Names of submodules, largest maps first; none if the network soon has no maps any more.
     """
+    found = watched_layers.layers(network, inputs)
     last: dict[tuple[int, int], str] = {}
-    for name, layer in watched_layers.layers(network, inputs).items():
-        last.pop(layer.places.grid, None)
-        last[layer.places.grid] = name
-    return tuple(last.values())
+    for name, layer in found.items():
+        known = last.get(layer.places.grid)
+        if known is None or name.count(".") <= known.count("."):
+            last[layer.places.grid] = name
+    return tuple(sorted(last.values(), key=list(found).index))
 
 
 def _layer(asked: Asked, wanted: str | None) -> Layer:

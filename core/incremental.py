@@ -32,6 +32,7 @@ from core.checking import (
     difference,
     first_line,
     is_rounding,
+    only_rounding,
     own_batch,
     own_scores,
     probes,
@@ -102,18 +103,18 @@ class IncrementalNetwork:
         patches, tops, lefts = probes(inputs)
         pictures = torch.cat([inputs, covered(inputs, patches, tops, lefts)])
         truth = own_scores(self.twin, pictures)
-        reason = self._prepare(module, inputs, truth, recorder)
+        reason = self._prepare(module, pictures, truth, recorder)
         if reason is not None:
             self._compute_by_itself(pictures, truth, reason)
 
     def _prepare(
-        self, module: Network, inputs: Tensor, truth: Tensor, recorder: Recorder
+        self, module: Network, pictures: Tensor, truth: Tensor, recorder: Recorder
     ) -> str | None:
         """Find a graph that gives the network's own scores; if there is none, say why."""
         reason = ""
         for single in (False, True):
             try:
-                found = recorder(module, inputs, single)
+                found = recorder(module, pictures[:1], single)
                 self._use(found)
             except UserError:
                 raise
@@ -122,8 +123,8 @@ class IncrementalNetwork:
                 reason = reason or f"it cannot be exported ({first_line(error)})"
                 continue
             for self.single in (False, True)[int(single) :]:
-                apart = self._apart(inputs, truth)
-                if is_rounding(apart, truth):
+                apart = self._apart(pictures, truth)
+                if only_rounding(self.twin, apart, pictures, truth):
                     self.agreement = Agreement(2, apart)
                     return None
             reason = reason or (
@@ -145,13 +146,14 @@ class IncrementalNetwork:
         if cause is not None and len(local) < LOCAL_SHARE * len(layers):
             self.fallback = f"{cause[0].upper()}{cause[1:]}, so every change is computed densely."
 
-    def _apart(self, inputs: Tensor, truth: Tensor) -> float:
+    def _apart(self, pictures: Tensor, truth: Tensor) -> float:
         """How far the graph's scores of the picture and of two changes of it are from the truth."""
+        inputs = pictures[:1]
         patches, tops, lefts = probes(inputs)
         try:
             kept = self.keep(inputs)
             found = [torch.cat([kept.scores, kept.rescore(patches, tops, lefts)])]
-            found.append(self.dense(torch.cat([inputs, covered(inputs, patches, tops, lefts)])))
+            found.append(self.dense(pictures))
             alone = kept.rescore(patches[:1], tops[:1], lefts[:1])
         except (MemoryError, UserError):
             raise
@@ -169,7 +171,7 @@ class IncrementalNetwork:
             ModelError: it gives other scores each time.
         """
         apart = difference(own_scores(self.twin, pictures), truth)
-        if not is_rounding(apart, truth):
+        if not is_rounding(apart, truth, pictures.dtype):
             raise ModelError(
                 f"The model gives other scores each time, by up to {apart:.2g}, so that no map of "
                 "it means anything: switch off its noise, or dropout that stays on in eval mode."
@@ -179,7 +181,7 @@ class IncrementalNetwork:
         except ModelError:
             self.single = True
         else:
-            self.single = not is_rounding(difference(together, truth), truth)
+            self.single = not only_rounding(self.twin, difference(together, truth), pictures, truth)
         how = "one by one" if self.single else "densely"
         self.fallback = f"The module itself computes every change {how}, since {reason}."
 

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attribution import Attribution, Step
-from core.checking import Agreement, covered, difference, is_rounding, numbers_to_check
+from core.checking import Agreement, covered, difference, numbers_to_check, only_rounding
 from core.checks import baseline_like, check_inputs, finite
 from core.errors import ResourceError, SettingError
 from core.fingerprint import digest
@@ -338,11 +338,13 @@ class OcclusionSurvey:
         network, started = self._network(), time.perf_counter()
         corners = self.grid.corners[numbers_to_check(self.grid.count)]
         patches, tops, lefts = self._patches(corners)
+        pictures = covered(self._inputs, patches, tops, lefts)
         with turn:
-            truth = finite(network.own_scores(covered(self._inputs, patches, tops, lefts)))
+            truth = finite(network.own_scores(pictures))
+            apart = difference(found.take(corners), truth)
+            believed = only_rounding(network.twin, apart, pictures, truth)
         self.seconds += time.perf_counter() - started
-        apart = difference(found.take(corners), truth)
-        if is_rounding(apart, truth, self._inputs.dtype):
+        if believed:
             found.agreement += Agreement(len(corners), apart)
             return True
         network.distrust(apart)

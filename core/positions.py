@@ -29,7 +29,8 @@ class Places:
     """How a value lies over the picture.
 
     Attributes:
-        axes: a letter for each axis: N pictures, C channels, H rows and W columns, or T tokens.
+        axes: a letter for each axis: N pictures, C channels (G their groups), H rows and W columns
+            (h and w inside of a place that holds several), or T tokens.
         grid: (rows, columns) of places.
         skipped: tokens before the first place, such as a class token.
     """
@@ -39,13 +40,23 @@ class Places:
     skipped: int = 0
 
     @property
+    def is_map(self) -> bool:
+        """Whether the axes are those of a map, in any order, and no others."""
+        return sorted(self.axes) == sorted("NCHW")
+
+    @property
+    def is_tokens(self) -> bool:
+        """Whether the axes are those of a list of tokens, in any order."""
+        return sorted(self.axes) == sorted("NCT")
+
+    @property
     def order(self) -> tuple[int, ...]:
         """The permutation of (n, C, H, W) that gives the value; for a map without tokens."""
         return tuple("NCHW".index(axis) for axis in self.axes)
 
     def map(self, value: Tensor) -> Tensor:
         """The value as (n, C, H, W)."""
-        if "T" not in self.axes:
+        if self.is_map:
             return value.permute([self.axes.index(axis) for axis in "NCHW"])
         tokens = value.permute([self.axes.index(axis) for axis in "NCT"])
         count = self.grid[0] * self.grid[1]
@@ -80,6 +91,9 @@ def _places(node: fx.Node, sides: tuple[Any, ...], found: dict[fx.Node, Places])
         alike = (each for each in node.all_input_nodes if each in found)
         return next((found[each] for each in alike if _equal(shape(each), sides)), None)
     source = node.args[0] if node.args else None
+    if isinstance(source, fx.Node) and name(source) in ("chunk", "split", "split_with_sizes"):
+        whole = found.get(arguments(source)["self"])
+        return whole if whole and whole.axes[arguments(source)["dim"]] == "C" else None
     before = found.get(source) if isinstance(source, fx.Node) else None
     if before is None:
         return None
@@ -157,10 +171,23 @@ def _side(part: fx.Node, axis: int) -> int:
 
 
 def _reshaped(before: Places, old: tuple[Any, ...], new: tuple[Any, ...]) -> Places | None:
-    """The same axes; rows and columns listed one after another; or such a list cut into rows."""
+    """The same axes; rows and columns listed one after another; or such a list cut into rows.
+
+    Or channels cut into groups, and groups put together again.
+    """
     if _equal(old, new):
         return before
+    around = before.axes[0] == "N" and before.axes[-2:] == "HW" and len(new) in (4, 5)
+    if around and _equal((old[0], *old[-2:]), (new[0], *new[-2:])):
+        return replace(before, axes="NCHW" if len(new) == 4 else "NGCHW")
     rows, columns = before.grid
+    if before.axes == "NHWC" and len(new) == 6:
+        inside = new[2], new[4]
+        cut = (old[0], old[1] // inside[0], inside[0], old[2] // inside[1], inside[1], old[3])
+        return Places("NHhWwC", (new[1], new[3])) if _equal(cut, new) else None
+    merged = before.axes[:3] == "NHW" and sorted(before.axes[3:]) == sorted("hwC")
+    if merged and len(new) == 4 and _equal(old[:3], new[:3]):
+        return replace(before, axes="NHWC")
     at = before.axes.find("HW")
     if at >= 0 and _equal((*old[:at], rows * columns, *old[at + 2 :]), new):
         return replace(before, axes=before.axes.replace("HW", "T"))

@@ -17,7 +17,7 @@ from skimage.segmentation import slic
 from torch import Tensor, nn
 
 from core.attribution import Attribution, Step
-from core.checking import Agreement, difference, is_rounding, numbers_to_check
+from core.checking import Agreement, difference, numbers_to_check, only_rounding
 from core.checks import baseline_like, check_inputs, finite
 from core.memory import memory
 from core.scores import Question
@@ -128,8 +128,9 @@ class SuperpixelSurvey:
         with turn:
             pictures = torch.where(inside, self._covered, self._inputs)
             truth = finite(self._network.own_scores(pictures))
-        apart = difference(self.scores[numbers], truth)
-        if is_rounding(apart, truth, self._inputs.dtype):
+            apart = difference(self.scores[numbers], truth)
+            believed = only_rounding(self._network.twin, apart, pictures, truth)
+        if believed:
             self.agreement += Agreement(len(numbers), apart)
             return True
         self._network.distrust(apart)

@@ -87,7 +87,9 @@ def _of_graph(network: IncrementalNetwork, _: Tensor) -> tuple[dict[str, Layer],
 
 
 def _is_map(places: Places | None) -> bool:
-    return places is not None and min(places.grid) > 1
+    if places is None or not (places.is_map or places.is_tokens):
+        return False
+    return min(places.grid) > 1
 
 
 class _Watching(fx.Interpreter):

@@ -42,6 +42,27 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def uncounted_preparation(monkeypatch):
+    """A network that counts does not count what it is prepared with, or compared on."""
+    from toys import Counted
+
+    from core.incremental import IncrementalNetwork
+
+    def uncounted(work):
+        def quietly(*arguments):
+            before, Counted.preparing = Counted.preparing, True
+            try:
+                return work(*arguments)
+            finally:
+                Counted.preparing = before
+
+        return quietly
+
+    monkeypatch.setattr(IncrementalNetwork, "_begin", uncounted(IncrementalNetwork._begin))
+    monkeypatch.setattr(IncrementalNetwork, "own_scores", uncounted(IncrementalNetwork.own_scores))
+
+
 @pytest.fixture
 def rescored(monkeypatch):
     """Sizes of the batches of windows that incremental networks compute, once prepared.

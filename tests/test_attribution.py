@@ -101,6 +101,7 @@ def test_settings_are_json_and_complete():
         "seconds": 1.235,
         "score_change": 14.75,
         "completeness_gap": 0.25,
+        "agreement": None,
         "provenance": {
             "model": "resnet18",
             "weights_sha256": "f37072fd",

@@ -11,6 +11,7 @@ from toys import CLASSES, Linear, OneLogit, network, picture, seeded, two_pixels
 from core.asking import Asked
 from core.gradients import gradient_steps, integrated_gradients
 from core.integration import MOST_POINTS, adaptive, even
+from core.memory import memory
 from core.scores import SCORE_KINDS, Question
 from core.settings import IntegratedGradientsSetting
 
@@ -22,7 +23,8 @@ KINKED = ["strided", "grouped", "unpadded", "residual", "concatenated", "positio
 
 def asked(module, inputs, level=0.0, target=1, **options):
     reference = torch.full_like(inputs, level)
-    return Asked(module, module, inputs, reference, Question(target), **options)
+    network = memory.prepared(module, inputs).network
+    return Asked(network, inputs, reference, Question(target), **options)
 
 
 def change(module, inputs, level, question):

@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from core.agreement import Likeness
 from core.attribution import Attribution, Provenance
+from core.checking import Agreement
 from core.faithfulness import Curve, Faithfulness, FaithfulnessSetting
 from core.infidelity import Infidelity
 from core.judgement import Judgement
@@ -84,7 +85,7 @@ def test_nothing_is_pickled():
         assert array.dtype != object
 
 
-GOOD = pack(SurveyScores(np.zeros(3), np.ones((2, 3))))
+GOOD = pack(SurveyScores(np.zeros(3), np.ones((2, 3)), Agreement(1, 1e-6)))
 
 
 @pytest.mark.parametrize(

@@ -173,14 +173,20 @@ class Weighted(nn.Module):
 
 
 class Counted(nn.Module):
-    """A network that counts the pictures it sees, in its copies too; it cannot be exported."""
+    """A network that counts the pictures it sees, in its copies too; it cannot be exported.
+
+    What it sees while it is prepared, and compared with itself, does not count.
+    """
+
+    preparing = False
 
     def __init__(self, network):
         super().__init__()
         self.network, self.seen = network, Shared()
 
     def forward(self, x):
-        self.seen.append(len(x))
+        if not Counted.preparing:
+            self.seen.append(len(x))
         return self.network(-x if x.sum() > 1e30 else x)
 
 
