@@ -1,5 +1,7 @@
 """Checks that every method makes of what it is given."""
 
+from numbers import Real
+
 from torch import Tensor
 
 from core.errors import ModelError, SettingError
@@ -11,6 +13,8 @@ def check_inputs(inputs: Tensor) -> None:
     Raises:
         SettingError: not a floating point tensor (1, C, H, W), or its values are not finite.
     """
+    if not isinstance(inputs, Tensor):
+        raise SettingError(f"The input is {type(inputs).__name__}: give a tensor, (1, C, H, W).")
     if inputs.ndim != 4 or inputs.shape[0] != 1:
         raise SettingError(
             f"The input has shape {tuple(inputs.shape)}: give one picture, (1, C, H, W)."
@@ -25,15 +29,21 @@ def baseline_like(baseline: float | Tensor, inputs: Tensor) -> Tensor:
     """A baseline as a tensor of the input's shape, dtype and device.
 
     Raises:
-        SettingError: it is a tensor of another shape.
+        SettingError: it is no number and no tensor that can be expanded to the input's shape, or
+            its values are not finite.
     """
     if not isinstance(baseline, Tensor):
-        return inputs.new_full((), baseline).expand_as(inputs)
-    if baseline.ndim and baseline.shape != inputs.shape:
+        if isinstance(baseline, bool) or not isinstance(baseline, Real):
+            raise SettingError(f"The baseline is {baseline!r}: give a number or a tensor.")
+        baseline = inputs.new_full((), float(baseline))
+    sides = zip(baseline.shape, inputs.shape, strict=False)
+    if baseline.ndim not in (0, inputs.ndim) or any(own not in (1, side) for own, side in sides):
         raise SettingError(
             f"The baseline has shape {tuple(baseline.shape)}: give a number, or a tensor of the "
-            f"input's shape {tuple(inputs.shape)}."
+            f"input's shape {tuple(inputs.shape)} or with 1 in place of some of its sides."
         )
+    if not baseline.isfinite().all():
+        raise SettingError("The baseline holds values that are not finite numbers.")
     return baseline.to(inputs).expand_as(inputs)
 
 

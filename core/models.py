@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from core.catalogue import ModelRecord, builtin
 from core.errors import ModelError, SettingError
 from core.free_memory import memory_for
+from core.outputs import logits_of
 from core.own_models import read_folder
 from core.state_dicts import check_fit
 from core.weights import Progress
@@ -66,7 +67,7 @@ class Classifier:
             ResourceError: the device has too little memory.
         """
         with memory_for(f"A pass through {self.record.title}"), torch.no_grad():
-            return self.module(inputs.to(self.device)).float().cpu()
+            return logits_of(self.module(inputs.to(self.device))).float().cpu()
 
     def predict(self, image: Image.Image, top: int | None = None) -> tuple[ClassScore, ...]:
         """The ``top`` most probable classes, best first; by default five, or all if fewer.

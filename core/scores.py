@@ -5,6 +5,7 @@ that of a target class, or the score of the target minus that of a contrast clas
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal, get_args
 
 from torch import Tensor
@@ -43,7 +44,14 @@ class Question:
             SettingError: a class or kind that does not exist, or the contrast is the target.
         """
         for role, index in (("target", self.target), ("contrast", self.contrast)):
-            if index is not None and not 0 <= index < classes:
+            if index is None and role == "contrast":
+                continue
+            if isinstance(index, bool) or not isinstance(index, Integral):
+                raise SettingError(
+                    f"The {role} is {index!r}: give the index of a class, a whole number between 0 "
+                    f"and {classes - 1}."
+                )
+            if not 0 <= index < classes:
                 raise SettingError(
                     f"The {role} is class {index}: choose one between 0 and {classes - 1}."
                 )

@@ -353,6 +353,9 @@ def test_flips_are_told_strongest_first_and_as_the_network_says():
         ({"inputs": torch.zeros(1, 3, 12, 12).int()}, "The input is torch.int32: give a floating"),
         ({"inputs": torch.full((1, 3, 12, 12), torch.nan)}, "The input holds values that are not"),
         ({"baseline": torch.zeros(1, 3, 12, 11)}, "The baseline has shape (1, 3, 12, 11): give"),
+        ({"baseline": "grey"}, "The baseline is 'grey': give a number or a tensor"),
+        ({"baseline": True}, "The baseline is True: give a number or a tensor"),
+        ({"baseline": float("nan")}, "The baseline holds values that are not finite numbers"),
         ({"baseline": torch.zeros(3, 12, 12)}, "The baseline has shape (3, 12, 12): give a number"),
         ({"window": 0}, "Window height: 0 pixels; choose between 1 and 12"),
         ({"window": (4, 13)}, "Window width: 13 pixels; choose between 1 and 12"),
@@ -660,3 +663,11 @@ def test_a_map_given_up_half_way():
     steps.close()
     assert 0 < survey.known.sum() < survey.grid.count
     assert survey.run().forward_passes == survey.grid.count
+
+
+def test_a_baseline_for_each_channel():
+    module, inputs = network("strided"), picture()
+    colour = torch.tensor([0.5, -1.0, 2.0]).view(1, 3, 1, 1)
+    found = OcclusionSurvey(module, inputs, window=4, stride=4, baseline=colour).run()
+    whole = OcclusionSurvey(module, inputs, window=4, stride=4, baseline=colour.expand_as(inputs))
+    torch.testing.assert_close(found.scores, whole.run().scores)

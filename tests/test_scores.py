@@ -72,3 +72,9 @@ def test_questions_out_of_range(question, sentence):
 def test_a_good_question_is_handed_on():
     question = Question(0, 2, "probability")
     assert question.check(3) is question
+
+
+@pytest.mark.parametrize("target", [None, True, "goose", 1.0])
+def test_what_is_no_index_of_a_class(target):
+    with pytest.raises(SettingError, match=r"^The target is .*: give the index of a class"):
+        Question(target).check(4)
