@@ -21,7 +21,7 @@ from torch.export import Dim, ExportedProgram, export
 from torch.export.graph_signature import InputKind, OutputKind
 from torch.fx.experimental import proxy_tensor
 
-from core.operations import name, schema_of
+from core.operations import arguments, name, schema_of
 from core.outputs import logits_of
 
 _MOST = 4096  # pictures in a batch
@@ -38,14 +38,12 @@ class Captured:
         outputs: by name of a submodule, the value that it returns, where it runs once and returns
             one tensor.
         calls: by name of a submodule, how often it runs, where it computes anything at all.
-        single: whether only one picture at a time may be given.
     """
 
     graph: fx.GraphModule
     state: dict[str, str]
     outputs: dict[str, fx.Node]
     calls: dict[str, int]
-    single: bool
 
     def of(self, twin: nn.Module) -> fx.GraphModule:
         """The graph with the parameters and buffers of another network of the same structure."""
@@ -77,25 +75,17 @@ def captured(twin: nn.Module, inputs: Tensor, *, single: bool = False) -> Captur
     """Record a network.
 
     Args:
-        twin: what `core.twin.private_twin` returned.
+        twin: what `core.twin.private_twin` returned; its forward runs, so it is not to be used
+            afterwards.
         inputs: a picture (1, C, H, W); its size, dtype and device are recorded.
-        single: record it for one picture at a time, for a network whose code fixes the batch. By
-            default it is tried for any number of pictures first.
+        single: record it for one picture at a time, for a network whose code fixes the batch, in
+            place of any number.
 
     Raises:
         ValueError: the graph cannot stand for the network: why, in words.
         Exception: of any type, where the network cannot be exported, most often because its control
             flow depends on values.
     """
-    if not single:
-        try:
-            return _captured(twin, inputs, single=False)
-        except Exception:  # noqa: BLE001 - the network's own code may raise anything
-            pass  # it may be one that takes a single picture only
-    return _captured(twin, inputs, single=True)
-
-
-def _captured(twin: nn.Module, inputs: Tensor, *, single: bool) -> Captured:
     example = inputs.detach().clone() if single else inputs.detach().repeat(2, 1, 1, 1)
     shapes = None if single else ({0: Dim("batch", min=1, max=_MOST)},)
     with _this_thread_only(), torch.inference_mode(False), torch.no_grad():
@@ -113,7 +103,7 @@ def _captured(twin: nn.Module, inputs: Tensor, *, single: bool) -> Captured:
         raise ValueError("it reads memory by strides")
     for key in state:  # whose weights would else be held as long as the record is
         setattr(graph, key, torch.empty(0))
-    return Captured(graph, state, *_outputs(graph.graph), single)
+    return Captured(graph, state, *_outputs(graph.graph))
 
 
 _exporting = threading.Lock()
@@ -190,9 +180,13 @@ def _written(node: fx.Node) -> list[fx.Node]:
     """The inputs that an operation writes into."""
     if not name(node):
         return []
-    given = zip(schema_of(node).arguments, node.args, strict=False)
-    writes = [value for each, value in given if each.alias_info and each.alias_info.is_write]
-    return [value for value in writes if isinstance(value, fx.Node)]
+    given = arguments(node)
+    values = (
+        given.get(each.name)
+        for each in schema_of(node).arguments
+        if each.alias_info and each.alias_info.is_write
+    )
+    return [value for value in values if isinstance(value, fx.Node)]
 
 
 def _aliased(node: fx.Node) -> list[fx.Node]:
@@ -204,8 +198,8 @@ def _aliased(node: fx.Node) -> list[fx.Node]:
         return node.all_input_nodes[:1]
     if not any(returned.alias_info for returned in schema.returns):
         return []
-    given = zip(schema.arguments, node.args, strict=False)
-    shared = [value for each, value in given if each.alias_info]
+    given = arguments(node)
+    shared = [given.get(each.name) for each in schema.arguments if each.alias_info]
     return [value for value in shared if isinstance(value, fx.Node)]
 
 
@@ -224,6 +218,8 @@ def _writes_shared_memory(graph: fx.Graph) -> bool:
             family[member] = family[node]
     for node in graph.nodes:
         for written in _written(node):
+            if not name(node).endswith("_"):
+                return True  # as with out=
             others = family[written] - {written, node}
             # The chain of x.relu_().add_(y) is one value under several names.
             others = {other for other in others if written not in _written(other)}

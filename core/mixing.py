@@ -1,8 +1,10 @@
 """Which operation of a network mixes the whole picture, and after how many of its layers."""
 
+from typing import Any
+
 from core.compilation import Program
 from core.layers import Step
-from core.operations import arguments, name
+from core.operations import arguments, name, shape
 from core.positions import Places
 
 _NORMS = ("group_norm", "layer_norm", "instance_norm", "rms_norm")
@@ -29,10 +31,18 @@ def _cause(program: Program, step: Step) -> str | None:
         return "attention"
     if kind in _NORMS and places is not None and not _by_pixel(step, places):
         return "a norm over all pixels"
-    local = [node in program.local for node in step.inputs]
-    if kind == "mul" and places is not None and any(local) and not all(local):
+    others = [node for node in step.inputs if node not in program.local]
+    gated = kind == "mul" and places is not None and places.is_map and len(step.inputs) > 1
+    if gated and len(others) == 1 and _is_one_place(shape(others[0]), places):
         return "squeeze-and-excite"
     return None
+
+
+def _is_one_place(sides: tuple[Any, ...] | None, places: Places | None) -> bool:
+    """Whether a value has one number for each channel of a map."""
+    if sides is None or places is None or len(sides) != 4:
+        return False
+    return all(sides[places.axes.index(axis)] == 1 for axis in "HW")
 
 
 def _by_pixel(step: Step, places: Places) -> bool:
