@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.results import SCHEMA
+from core.results_schema import SCHEMA
 
 
 def columns(count, classes=50, seed=0):

@@ -10,7 +10,7 @@ from tables import columns, data, table
 
 from core import results_table
 from core.errors import FolderError
-from core.results import SCHEMA
+from core.results_schema import SCHEMA
 from core.results_table import open_results, open_upload
 
 GOOD = table(columns(20))
