@@ -4,8 +4,8 @@ What reads and checks it, `core.parquet`, runs in a process of its own: Arrow's 
 in C++, and a damaged footer makes them abort.
 """
 
+import errno
 import hashlib
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,10 @@ import pyarrow as pa
 
 from core import isolated, parquet
 from core.errors import FolderError
+from core.files import read_bytes
 from core.parquet import at_most
 from core.results import MANIFEST, TABLE
+from core.unfolding import UnfoldingError, read_json
 
 MAX_ROWS = 1_000_000
 MAX_FILE = 1000 * 1000 * 1000  # bytes, decimal
@@ -63,11 +65,12 @@ def open_results(place: Path) -> ResultsTable:
     """
     path = place / TABLE if place.is_dir() else place
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE:
-            raise FolderError(f"{place.name} has a table of {size:,} bytes; {at_most(MAX_FILE)}")
-        data = path.read_bytes()
+        data = read_bytes(path, MAX_FILE)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise FolderError(
+                f"{place.name} has a table of more bytes; {at_most(MAX_FILE)}"
+            ) from error
         raise FolderError(
             f"{place.name} has no {TABLE} that can be read ({error.strerror}): give the folder "
             "that `python -m core batch --out` wrote to; it is there once a run has ended."
@@ -93,10 +96,8 @@ def _manifest(path: Path) -> dict[str, Any]:
     The table can be read without it.
     """
     try:
-        if path.stat().st_size > MAX_MANIFEST:
-            return {}
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_json(read_bytes(path, MAX_MANIFEST), MAX_MANIFEST, file_names=True)
+    except (OSError, UnfoldingError):
         return {}
     return found if isinstance(found, dict) else {}
 

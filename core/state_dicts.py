@@ -12,7 +12,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from core import isolated, pickle_scan
 from core.errors import ModelError
+from core.files import open_regular
 from core.free_memory import out_of_memory
 
 SAFETENSORS = ".safetensors"
@@ -20,6 +22,7 @@ SUFFIXES = (SAFETENSORS, ".pth", ".pt")
 _SAVE = "save the state dict alone, with torch.save(model.state_dict(), FILE) or as safetensors"
 _COUNTER = "num_batches_tracked"  # of batch norm; absent from older files, and no part of a pass
 _NAMED = 3
+_SCAN = isolated.Limits(memory=500 * 1000 * 1000, seconds=2)  # layers, without their numbers
 
 
 def read_state(path: Path, name: str = "", *, shapes_only: bool = False) -> dict[str, Tensor]:
@@ -53,9 +56,9 @@ def read_state(path: Path, name: str = "", *, shapes_only: bool = False) -> dict
         raise ModelError(f"{file} holds no state dict: {_SAVE}.")
     for key, value in found.items():
         if not (isinstance(key, str) and _is_plain(value)):
-            raise ModelError(
-                f"{file} holds {_plain(str(key))}, which is no tensor of a layer: {_SAVE}."
-            )
+            # What is no name may be a tuple of tuples whose text would fill the memory.
+            named = _plain(key) if isinstance(key, str) else f"a key of type {type(key).__name__}"
+            raise ModelError(f"{file} holds {named}, which is no tensor of a layer: {_SAVE}.")
     return dict(found)
 
 
@@ -88,6 +91,7 @@ def check_fit(
 
 def _read(path: Path, shapes_only: bool) -> object:
     if path.suffix.lower() != SAFETENSORS:
+        _check_unfolding(path)
         place = "meta" if shapes_only else "cpu"
         return torch.load(path, map_location=place, weights_only=True)
     if not shapes_only:
@@ -98,6 +102,14 @@ def _read(path: Path, shapes_only: bool) -> object:
             name: torch.empty(file.get_slice(name).get_shape(), device="meta")
             for name in file.keys()  # noqa: SIM118 - it is no mapping
         }
+
+
+def _check_unfolding(path: Path) -> None:
+    """See that a file of torch's takes about as much memory as it has bytes."""
+    with open_regular(path) as file:
+        told, _ = isolated.run("core.pickle_scan:scan", file, _SCAN)
+    if told == pickle_scan.CODE:
+        raise pickle.UnpicklingError("it holds more than tensors")
 
 
 def _is_plain(value: object) -> bool:

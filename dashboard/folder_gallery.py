@@ -59,7 +59,7 @@ def _key(results: ResultsTable, card: Card) -> tuple[str, str | None, str]:
 
 
 def _thumbnail(results: ResultsTable, card: Card) -> str:
-    picture = picture_from_bytes(folder_tables.photo(results, card.path))
+    picture = picture_from_bytes(folder_tables.photo(results, card.path), trusted=True)
     return data_uri(picture.thumbnail(_SIDE), "JPEG")
 
 

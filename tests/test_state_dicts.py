@@ -89,7 +89,7 @@ def test_a_whole_model_is_refused(tmp_path):
         ([torch.ones(2)], "holds no state dict"),
         (torch.ones(2), "holds no state dict"),
         ({"epoch": 3, "state_dict": STATE}, "holds epoch, which is no tensor of a layer"),
-        ({3: torch.ones(1)}, "holds 3, which is no tensor"),
+        ({3: torch.ones(1)}, "holds a key of type int, which is no tensor"),
         ({"w": torch.ones(2, dtype=torch.complex64)}, "holds w, which is no tensor of a layer"),
         ({"w": torch.ones(2, 2).to_sparse()}, "holds w, which is no tensor of a layer"),
         ({"a\nb": 1}, r"holds 'a\nb', which is no tensor"),
