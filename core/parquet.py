@@ -30,21 +30,27 @@ def at_most(limit: int) -> str:
     return f"at most {limit:,} are allowed: open a part of it."
 
 
-def packed(file: IO[bytes], rows: int, unpacked: int) -> isolated.Parsed:
-    """Read and check a table, for `core.results_table`.
+def read(file: IO[bytes], rows: int, unpacked: int) -> tuple[pa.Table, pa.Table]:
+    """Read and check a table, in this process.
 
     Args:
         file: the table.
         rows, unpacked: how many rows, and how many bytes of texts, it may have.
 
     Returns:
-        None, and what writes the table and its index as one Arrow stream of one batch.
+        The table and the index of a `core.results_table.ResultsTable`.
 
     Raises:
         FolderError: it is not of the right kind, or too large.
+        Exception: of Arrow's, it is damaged.
     """
     table = _checked(_read(file, rows, unpacked), unpacked)
-    index = _index(table)
+    return table, _index(table)
+
+
+def packed(file: IO[bytes], rows: int, unpacked: int) -> isolated.Parsed:
+    """`read`, for `core.results_table`: table and index come as one Arrow stream of one batch."""
+    table, index = read(file, rows, unpacked)
     for name in INDEX:
         table = table.append_column(name, index[name])
 

@@ -23,7 +23,7 @@ _FUNCTIONS = re.compile(
     r"torch\._utils\._rebuild_(tensor(_v[23])?|parameter|sparse_tensor|qtensor)"
     r"|torch\.serialization\._get_layout|torch\.Size"
 )
-_TYPES = re.compile(r"torch\.(storage\.)?\w+")
+_TYPES = re.compile(r"torch\.(storage\.)?[A-Za-z]\w*")
 
 
 def scan(file: IO[bytes]) -> isolated.Parsed:
