@@ -62,14 +62,14 @@ def unzip(
     except (UnfoldingError, UserError):
         raise
     except Exception as error:  # zipfile has many ways to fail, and so have zlib and its codecs
-        raise UnfoldingError("it is no zip that can be read") from error
+        raise UnfoldingError("it is not a zip that can be read") from error
 
 
 def _check_directory(data: bytes, most_files: int) -> None:
     """See that the list of the files has no more bytes than so many files need."""
     end = data[-_END.size :]
     if len(end) < _END.size or not end.startswith(b"PK\5\6"):
-        raise UnfoldingError("it is no zip, or it is cut short")
+        raise UnfoldingError("it is not a zip, or is cut short")
     if data[-_END.size - _LOCATOR_BYTES :].startswith(_END_64):
         raise UnfoldingError("it is a zip of more than 4 GB or 65,535 files")
     *_, size, _, _ = _END.unpack(end)
@@ -87,9 +87,9 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     `ZipFile.read` would unfold up to 2 GB before it cuts them to that size.
     """
     with archive.open(entry) as file:
-        content = file.read(entry.file_size)
+        content = file.read(entry.file_size + 1)  # one more, so that its sum is looked at
     if len(content) != entry.file_size:
-        raise UnfoldingError("it is no zip that can be read")
+        raise UnfoldingError("it is not a zip that can be read")
     return content
 
 
