@@ -76,21 +76,13 @@ def run(
 
     Raises:
         UserError: the parser raised it.
+        ResourceError: this machine cannot start another process now.
         StoppedError: it crashed, raised something else, or was over a limit.
     """
     # -P: the modules beside this file are not to be found in place of others.
     command = [sys.executable, "-P", __file__, parser]
     command += map(str, (limits.memory, limits.seconds, *arguments))
-    with (
-        _turns,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE if isinstance(source, bytes) else source,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **_FRUGAL},
-        ) as child,
-    ):
+    with _turns, _started(command, source) as child:
         late = threading.Timer(_CLOCK * limits.seconds, child.kill)
         late.start()
         try:
@@ -107,6 +99,22 @@ def run(
     if "error" in answer:
         raise getattr(errors, answer["error"])(answer["says"])
     return answer["told"], written
+
+
+def _started(command: list[str], source: bytes | IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE if isinstance(source, bytes) else source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **_FRUGAL},
+        )
+    except OSError as error:  # no memory, or too many processes
+        raise errors.ResourceError(
+            f"This machine cannot start the process that opens files ({error.strerror}): try again "
+            "later."
+        ) from error
 
 
 def _send(child: subprocess.Popen[bytes], data: bytes) -> None:

@@ -5,7 +5,6 @@ those units too; they lie on the model's input, not on what the pictures show. O
 at a time.
 """
 
-import io
 import logging
 import re
 from collections.abc import Callable, Generator, Mapping
@@ -20,7 +19,7 @@ from core.guarded import read_below, read_inside
 from core.images import open_image
 from core.models import ModelRecord
 from core.results_table import ResultsTable
-from core.unfolding import UnfoldingError, read_json, unzip
+from core.unfolding import UnfoldingError, read_array, read_json, unzip
 from core.unpacking import array
 
 MOST = 500
@@ -162,7 +161,7 @@ def read_maps(results: ResultsTable, name: str, side: int) -> dict[str, tuple[np
     try:
         unzipped = unzip(data, _MOST_MEMBERS, _LARGEST_FILE)
         files = {name.removesuffix(".npy"): content for name, content in unzipped.items()}
-        told = read_json(_bytes(files.pop("manifest")), _LARGEST_FILE)["maps"]
+        told = read_json(read_array(files.pop("manifest")).tobytes(), _LARGEST_FILE)["maps"]
         return {
             key: (array(file, np.float32, (side, side)), str(told[key]["units"]))
             for key, file in files.items()
@@ -173,11 +172,3 @@ def read_maps(results: ResultsTable, name: str, side: int) -> dict[str, tuple[np
         raise BundleError(f"The file of maps cannot be used: {error}.") from error
     except Exception as error:  # what it says of its maps may be anything
         raise BundleError("The file of maps is damaged, or something else.") from error
-
-
-def _bytes(file: bytes) -> bytes:
-    """The content of a ``.npy`` file of bytes."""
-    opened = io.BytesIO(file)
-    np.lib.format.read_magic(opened)
-    np.lib.format.read_array_header_1_0(opened, max_header_size=1000)
-    return opened.read()

@@ -1,7 +1,7 @@
-"""Zips and JSON of unknown origin, read so that nothing becomes larger than it may.
+"""Zips, arrays and JSON of unknown origin, read so that nothing becomes larger than it may.
 
-What a zip says of its sizes may be false, and a few bytes of deflate or of JSON can become very
-many: it is bounded while it unfolds. What C code unfolds is bounded by `core.isolated`.
+What a zip or an array says of its sizes may be false, and a few bytes of deflate or of JSON can
+become very many: it is bounded while it unfolds. What C code unfolds is bounded by `core.isolated`.
 """
 
 import io
@@ -12,12 +12,15 @@ import zipfile
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import numpy as np
+
 from core.errors import UserError
 
 _END = struct.Struct("<4s4H2LH")  # the last record of a zip
 _END_64, _LOCATOR_BYTES = b"PK\6\7", 20  # before it, where sizes need 64 bits
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENTRY = 512  # bytes of an entry in a zip's directory: 46, its name, and what else is said of it
+_LONGEST_HEADER = 1000  # of an array
 _MOST_DIGITS = 19  # of an integer: 64 bits
 _DEEPEST = 50  # lists and mappings in one another
 
@@ -91,6 +94,26 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     if len(content) != entry.file_size:
         raise UnfoldingError("it is not a zip that can be read")
     return content
+
+
+def read_array(data: bytes) -> np.ndarray:
+    """The content of a ``.npy`` file, as NumPy writes it; it cannot be written to.
+
+    Raises:
+        UnfoldingError: it is damaged, holds objects, or another number of bytes than it says.
+    """
+    file = io.BytesIO(data)
+    try:
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError("another version")
+        header = np.lib.format.read_array_header_1_0(file, max_header_size=_LONGEST_HEADER)
+        shape, by_column, dtype = header
+        content = memoryview(data)[file.tell() :]
+        if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content):
+            raise ValueError(f"it says {header}")
+        return np.frombuffer(content, dtype).reshape(shape, order="F" if by_column else "C")
+    except Exception as error:  # a header is parsed as Python, and may say anything
+        raise UnfoldingError("it is no array that can be read") from error
 
 
 def read_json(data: bytes, most_bytes: int, *, file_names: bool = False) -> Any:

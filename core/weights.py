@@ -102,6 +102,8 @@ class WeightsFile:
             while chunk := response.read(_CHUNK):
                 file.write(chunk)
                 done += len(chunk)
+                if done > self.megabytes * 1e6 + _CHUNK:
+                    raise ConnectionError("the server sends more than the file has")
                 yield Progress(done, max(done, total))
         if "Content-Length" in response.headers and done < total:  # read() does not complain
             raise ConnectionError("the connection was lost half way")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core import isolated
-from core.errors import ImageError
+from core.errors import ImageError, ResourceError
 from core.isolated import Limits, StoppedError, run
 
 LIMITS = Limits(memory=300_000_000, seconds=2, output=1000)
@@ -72,6 +72,12 @@ def test_modules_beside_it_take_nobody_s_place(tmp_path, monkeypatch):
     (core / "json.py").write_text("raise SystemExit")
     monkeypatch.setattr(isolated, "__file__", str(core / "isolated.py"))
     assert run("parsers:shout", b"a cat", LIMITS, 1)[1] == b"A CAT"
+
+
+def test_where_no_process_can_be_started_it_is_said(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(ResourceError, match="cannot start the process that opens files"):
+        run("parsers:shout", b"a", LIMITS, 1)
 
 
 def test_many_at_once():

@@ -6,12 +6,13 @@ import struct
 import tracemalloc
 import zipfile
 
+import numpy as np
 import pytest
 from bundles import zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.unfolding import UnfoldingError, read_json, unzip
+from core.unfolding import UnfoldingError, read_array, read_json, unzip
 
 
 def refused(data, files=10, size=10_000):
@@ -130,3 +131,54 @@ def test_a_name_of_a_file_may_be_no_unicode():
     assert read_json(json.dumps(name).encode(), 100, file_names=True) == name
     with pytest.raises(UnfoldingError):
         read_json(rb'"\ud800"', 100, file_names=True)
+
+
+def npy(values, **options):
+    buffer = io.BytesIO()
+    np.save(buffer, values, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(6.0).reshape(2, 3),
+        np.asfortranarray(np.arange(6, dtype=np.int16).reshape(2, 3)),
+        np.array(5),
+        np.zeros((0, 4)),
+        np.array(["ä", "bc"]),
+    ],
+)
+def test_an_array_comes_back(values):
+    found = read_array(npy(values))
+    assert found.dtype == values.dtype
+    assert np.array_equal(found, values)
+
+
+HEADER = "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PK\3\4",
+        npy(np.arange(6))[:-1],
+        npy(np.arange(6)) + b"x",
+        npy(np.array([object()]), allow_pickle=True),
+        *(
+            b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
+            for text in (
+                HEADER % "(99999999, 99999999)",
+                HEADER % "(-1,)",
+                HEADER % "('a',)",
+                HEADER % ("(" * 900),
+                "__import__('os').abort()\n",
+            )
+        ),
+        npy(np.arange(6)).replace(b"NUMPY\1", b"NUMPY\2"),
+    ],
+)
+def test_what_is_no_array_is_refused(data):
+    with pytest.raises(UnfoldingError, match="no array"):
+        read_array(data)
