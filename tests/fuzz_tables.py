@@ -86,9 +86,16 @@ def _upload(data, end):
 
 def vary(_data, damage):
     """Of a whole table each time: without coverage no damaged one is kept to go on from."""
-    data = damage.chance.choice(damage.seeds)
-    if damage.chance.random() < 0.3:
+    chance = damage.chance
+    data = chance.choice(damage.seeds)
+    if chance.random() < 0.2:
         return damage.some(data)
     begin = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
-    footer = damage.some(data[begin:-8])
+    footer = bytearray(data[begin:-8])
+    if chance.random() < 0.3:
+        footer = damage.some(footer)
+    else:  # most of it stays right: what contradicts itself is found late
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(footer))
+            footer[at] = (footer[at] + chance.choice((1, -1, 2, 128))) % 256
     return data[:begin] + footer + len(footer).to_bytes(4, "little") + b"PAR1"
