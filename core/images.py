@@ -117,6 +117,7 @@ def open_image(data: bytes, *, trusted: bool = False) -> Image.Image:
 
     Raises:
         ImageError: the bytes are not such a picture, or over a limit.
+        ResourceError: no process can be started for it.
     """
     name = _format(data)
     if trusted and name != "AVIF":

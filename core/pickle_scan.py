@@ -37,7 +37,7 @@ def scan(file: IO[bytes]) -> isolated.Parsed:
     """
     try:
         (_scan_zip if file.read(2) == b"PK" else _scan_pickles)(file)
-    except pickle.UnpicklingError:
+    except _ForeignError:
         return CODE, lambda _: None
     return PLAIN, lambda _: None
 
@@ -64,6 +64,10 @@ def _scan_pickles(file: IO[bytes]) -> None:
         _Scanner(file, size).load()
 
 
+class _ForeignError(Exception):
+    """A class or function that is no part of a state dict."""
+
+
 class _Scanner(pickle.Unpickler):
     """Counts what tensors would take; stands in for functions and classes."""
 
@@ -81,7 +85,7 @@ class _Scanner(pickle.Unpickler):
             return _called
         if _TYPES.fullmatch(called):
             return _Type(name)
-        raise pickle.UnpicklingError(f"{called} is no part of a state dict")
+        raise _ForeignError(called)
 
     def persistent_load(self, pid: Any) -> None:
         """Count a tensor's numbers, which have to be in the file."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from core import isolated, pickle_scan
-from core.errors import ModelError
+from core.errors import ModelError, ResourceError
 from core.files import open_regular
 from core.free_memory import out_of_memory
 
@@ -25,24 +25,30 @@ _NAMED = 3
 _SCAN = isolated.Limits(memory=500 * 1000 * 1000, seconds=2)  # layers, without their numbers
 
 
-def read_state(path: Path, name: str = "", *, shapes_only: bool = False) -> dict[str, Tensor]:
+def read_state(
+    path: Path, name: str = "", *, shapes_only: bool = False, trusted: bool = False
+) -> dict[str, Tensor]:
     """A state dict from a file, on the CPU.
 
     Args:
         path: of one of the `SUFFIXES`; any but safetensors is read as torch's own format.
         name: what sentences call it; by default its own name.
         shapes_only: leave the numbers where they are: the tensors are on the meta device.
+        trusted: whether it is known which file this is; others are looked at before torch reads
+            them, so that they take no more memory than they have bytes.
 
     Raises:
         ModelError: the file is damaged, or holds anything but named tensors.
     """
     file = name or path.name
     try:
-        found = _read(path, shapes_only)
+        found = _read(path, shapes_only, trusted)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{file} is no state dict that can be read without running code from it: {_SAVE}."
         ) from error
+    except ResourceError:
+        raise
     except OSError as error:
         raise ModelError(f"{file} cannot be read ({error.strerror}): check it.") from error
     except Exception as error:  # a damaged file makes its reader raise anything
@@ -89,9 +95,10 @@ def check_fit(
     raise ModelError(f"{file} does not fit the network: {told}. Check architecture and classes.")
 
 
-def _read(path: Path, shapes_only: bool) -> object:
+def _read(path: Path, shapes_only: bool, trusted: bool) -> object:
     if path.suffix.lower() != SAFETENSORS:
-        _check_unfolding(path)
+        if not trusted:
+            _check_unfolding(path)
         place = "meta" if shapes_only else "cpu"
         return torch.load(path, map_location=place, weights_only=True)
     if not shapes_only:

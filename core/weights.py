@@ -89,7 +89,7 @@ class WeightsFile:
         if not self.present:
             raise ModelError(f"The weights {self.path.name} are not on this machine.")
         sha256 = self._check(self.path)
-        return read_state(self.path), sha256
+        return read_state(self.path, trusted=bool(self.sha256_prefix)), sha256
 
     def _receive(self, partial: Path) -> Generator[Progress, None, None]:
         assert self.url is not None

@@ -106,12 +106,15 @@ def test_what_is_no_state_dict(tmp_path, value, said):
     assert f"weights.pth {said}" in refused(lambda: read_state(path))
 
 
-@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors", "old.pt"])
 @pytest.mark.parametrize("shapes_only", [True, False])
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.99])
 def test_a_file_that_was_cut_short(tmp_path, name, shapes_only, share):
     path = tmp_path / name
-    save_file(STATE, path) if name == "a.safetensors" else torch.save(STATE, path)
+    if name == "a.safetensors":
+        save_file(STATE, path)
+    else:
+        torch.save(STATE, path, _use_new_zipfile_serialization=name != "old.pt")
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     sentence = refused(lambda: read_state(path, shapes_only=shapes_only))
