@@ -9,7 +9,6 @@ seconds or more than 1.5 GB ends the run and is kept in out/fuzz. What is damage
 promised, is in ``tests/fuzz_WHAT.py``:
 
     SEEDS     whole files by name, and LONGEST, the most bytes that an input has
-    OPTIONS   of libFuzzer, where other ones are needed
     one       opens an input and checks what comes of it
     vary      damages an input, with `Damage.some` and in ways of its own kind
 """
@@ -103,7 +102,6 @@ def main():
         "rss_limit_mb": 1500,
         "artifact_prefix": f"{found}/",
         "print_final_stats": 1,
-        **getattr(kind, "OPTIONS", {}),
     }
     arguments = [f"-{name}={value}" for name, value in options.items()]
     atheris.Setup([sys.argv[0], *arguments, str(corpus)], kind.one, custom_mutator=mutate)

@@ -1,15 +1,16 @@
 """Tables of results, for `tests.fuzz`.
 
-Arrow's readers abort at some of them. So each is read by a copy of this process, which costs some
-milliseconds; what ends the copy, and now and then another, is opened as the page opens an upload.
+Arrow's readers abort at some of them. So they are read one after the other by a process that is
+started again when one has ended it; that one, and each two-hundredth, is opened as the page opens
+an upload.
 """
 
 import collections
 import io
 import os
 import resource
+import subprocess
 import sys
-import threading
 
 import pyarrow as pa
 
@@ -32,42 +33,45 @@ SEEDS = {
     "wide": data(_WIDE.append_column("mine", pa.array(range(4)))),
     "empty": data(_SMALL.slice(0, 0)),
 }
-# What ends a copy is no end of libFuzzer's.
-OPTIONS = {f"handle_{signal}": 0 for signal in ("abrt", "segv", "bus", "fpe", "ill")}
 _TAKEN, _REFUSED, _DAMAGED, _BROKEN = range(4)
-_SECONDS, _MEMORY = 5, 1_500_000_000
+_MEMORY = 1_500_000_000
 _EVERY = 200
 _ends = collections.Counter()
+_readers = []  # one, while it lives
 
 
 def one(data):
-    child = os.fork()
-    if not child:
-        os._exit(_read(data))
-    _, status = os.waitpid(child, 0)
-    end = os.waitstatus_to_exitcode(status)
+    end = _ended(data)
     _ends[end] += 1
     if end == _BROKEN:
         raise AssertionError("the table breaks a promise")
     number = _ends.total()
     if end < 0 or number % _EVERY == 0:
         _upload(data, end)
-    if number % 500 == 0:
-        print(f"of {number:,}: {_ends}", file=sys.stderr)
+    if number % 1000 == 0:
+        print(f"of {number:,}: {dict(_ends)}", file=sys.stderr)
 
 
-def _read(data):
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
+def _ended(data):
+    """What a reader made of a table; if it is no more, the signal that ended it, less than 0."""
+    if not _readers:
+        command = [sys.executable, "-m", "tests.fuzz_tables"]
+        pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
+        _readers.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=quiet))
+    reader = _readers[0]
+    reader.stdin.write(len(data).to_bytes(4, "little") + data)
+    reader.stdin.flush()
+    if answer := reader.stdout.read(1):
+        return answer[0]
+    _readers.clear()
+    return reader.wait()
+
+
+def _serve():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    # In a thread of its own: under this one is libFuzzer's C++, which would catch what elsewhere
-    # ends the process.
-    ends = []
-    thread = threading.Thread(target=lambda: ends.append(_end(data)))
-    thread.start()
-    thread.join()
-    return ends[0]
+    while length := sys.stdin.buffer.read(4):
+        os.write(1, bytes([_end(sys.stdin.buffer.read(int.from_bytes(length, "little")))]))
 
 
 def _end(data):
@@ -109,3 +113,7 @@ def vary(_data, damage):
             at = chance.randrange(len(footer))
             footer[at] = (footer[at] + chance.choice((1, -1, 2, 128))) % 256
     return data[:begin] + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+
+if __name__ == "__main__":
+    _serve()
