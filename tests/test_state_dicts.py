@@ -1,11 +1,6 @@
 """Weights from files: what is read, what is refused, and what is said when they do not fit."""
 
-import io
 import pickle
-import re
-import struct
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -126,42 +121,6 @@ def test_a_file_that_was_cut_short(tmp_path, name, shapes_only, share):
 def test_something_else_under_the_name_of_weights(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
     assert refused(lambda: read_state(tmp_path / name)).startswith(name)
-
-
-def torch_zip(pickled, way=zipfile.ZIP_STORED):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", way) as archive:
-        for name, content in (("data.pkl", pickled), ("version", b"3\n"), ("byteorder", b"little")):
-            archive.writestr(f"weights/{name}", content)
-    return buffer.getvalue()
-
-
-PUT, DOUBLE, END = b"\x80\x02}", b"2\x86", b"K\x01s."
-UNFOLDING = {
-    "compressed": torch_zip(
-        PUT + b"X" + struct.pack("<I", 300_000_000) + b"a" * 300_000_000 + END, zipfile.ZIP_DEFLATED
-    ),
-    "asked for": torch_zip(
-        b"\x80\x02c__builtin__\nbytearray\nJ" + struct.pack("<i", 2**30) + b"\x85R."
-    ),
-    "a tuple of tuples": torch_zip(PUT + b"K\x01" + DOUBLE * 60 + END),
-    "a place far away": torch_zip(b"\x80\x02Nr\xff\xff\xff\x7f."),
-    "a number that is not there": b"\x80\x02\x8b" + struct.pack("<i", 2**31 - 1) + b"1",
-}
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the peak of memory is read from /proc")
-@pytest.mark.parametrize("shapes_only", [True, False])
-@pytest.mark.parametrize("kind", UNFOLDING)
-def test_few_bytes_do_not_become_many(tmp_path, kind, shapes_only):
-    def held(what):
-        return int(re.search(rf"{what}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
-
-    (tmp_path / "a.pth").write_bytes(UNFOLDING[kind])
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    before = held("VmRSS")
-    refused(lambda: read_state(tmp_path / "a.pth", shapes_only=shapes_only))
-    assert held("VmHWM") - before < 50_000
 
 
 def test_a_file_that_is_gone(tmp_path):
