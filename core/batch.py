@@ -164,7 +164,7 @@ class Worker:
         image = inputs = error = None
         try:
             preprocessing = self.classifier.record.preprocessing
-            image = preprocessing.picture(open_image(read.data))
+            image = preprocessing.picture(open_image(read.data, trusted=True))
             inputs = preprocessing.tensor(image, _all_of(image))
         except ImageError as why:
             error = str(why)

@@ -21,7 +21,8 @@ from core.folder import Entry, Folder
 from core.job import Job, MadeMaps, MadeRow, parts_of
 from core.models import Classifier
 from core.pace import Pace
-from core.results import COLUMNS, TABLE, DiskFullError, Results, Row, manifest_of
+from core.results import TABLE, DiskFullError, Results, Row, manifest_of
+from core.results_schema import COLUMNS
 
 Numbered = list[tuple[int, Sequence[Entry]]]
 

@@ -12,18 +12,20 @@ import logging
 import os
 import tempfile
 import time
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from platformdirs import user_cache_path
 
+from core.unfolding import UnfoldingError, read_array, unzip
+
 LIMIT_BYTES = 512 << 20
 FOLDER_VARIABLE = "WHERE_IT_LOOKED_CACHE"
 
 _FORMAT = b"where-it-looked cache 1"
 _SUFFIX, _UNFINISHED = ".entry", ".writing"
+_MOST_ARRAYS = 1000  # of an entry
 _ABANDONED_SECONDS = 3600  # nobody writes one entry for an hour
 _log = logging.getLogger(__name__)
 
@@ -126,14 +128,14 @@ def _unpacked(entry: bytes, key: str) -> dict[str, np.ndarray]:
     header, newline, content = entry.partition(b"\n")
     if header + newline != _header(key, content):
         raise _DamagedError("its first line does not fit its name and content")
-    try:
-        found = np.load(io.BytesIO(content), allow_pickle=False)
-        arrays = dict(found) if isinstance(found, np.lib.npyio.NpzFile) else {}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise _DamagedError(f"its content cannot be read ({error})") from error
-    if not arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+    try:  # packed without compression
+        files = unzip(content, _MOST_ARRAYS, len(content))
+        arrays = {name: read_array(data).copy() for name, data in files.items()}
+    except UnfoldingError as error:
+        raise _DamagedError(f"its content cannot be read, {error}") from error
+    if not arrays:
         raise _DamagedError("its content is something else")
-    return arrays
+    return {name.removesuffix(".npy"): array for name, array in arrays.items()}
 
 
 def _header(key: str, content: bytes) -> bytes:

@@ -98,7 +98,13 @@ def check(arguments: argparse.Namespace) -> int:
         ) from error
     image = None if arguments.image is None else read_picture(arguments.image)
     with progress_line() as show:
-        verdict = verify(data, image=image, device=arguments.device, report=show)
+        verdict = verify(
+            data,
+            image=image,
+            device=arguments.device,
+            passes=arguments.passes,
+            report=show,
+        )
     for sentence in (*verdict.equal, *verdict.notes, *verdict.different):
         say(sentence)
     if verdict.different:

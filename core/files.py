@@ -16,7 +16,6 @@ import numpy as np
 from PIL import Image
 
 from core.errors import SettingError
-from core.panel import DPI
 
 
 def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
@@ -56,6 +55,8 @@ def npz(arrays: dict[str, np.ndarray]) -> bytes:
 
 def png(drawn: Image.Image) -> bytes:
     """A panel as a PNG file that says its resolution."""
+    from core.panel import DPI  # here: what draws panels reads files itself
+
     buffer = io.BytesIO()
     drawn.save(buffer, "PNG", dpi=(DPI, DPI))
     return buffer.getvalue()

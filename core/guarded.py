@@ -32,7 +32,7 @@ def read_below(address: str, path: str) -> bytes:
         raise ImageError(f"The name of this picture does not end in {', '.join(SUFFIXES)}.")
     try:
         system, root = fsspec.core.url_to_fs(address)
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # each kind of address has a library with errors of its own
         raise ImageError("The folder of the pictures cannot be reached from here.") from error
     if not isinstance(system, LocalFileSystem):
         return read_entry(address, Entry(path))

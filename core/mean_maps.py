@@ -5,11 +5,8 @@ those units too; they lie on the model's input, not on what the pictures show. O
 at a time.
 """
 
-import io
-import json
 import logging
 import re
-import zipfile
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
@@ -22,6 +19,7 @@ from core.guarded import read_below, read_inside
 from core.images import open_image
 from core.models import ModelRecord
 from core.results_table import ResultsTable
+from core.unfolding import UnfoldingError, read_array, read_json, unzip
 from core.unpacking import array
 
 MOST = 500
@@ -131,7 +129,7 @@ class _Sums:
         if results.address is None:
             return
         try:
-            image = open_image(read_below(results.address, path))
+            image = open_image(read_below(results.address, path), trusted=True)
         except ImageError as error:
             _log.info("%s is left out of a mean picture: %s", path, error)
             return
@@ -161,27 +159,16 @@ def read_maps(results: ResultsTable, name: str, side: int) -> dict[str, tuple[np
         raise ImageError("This is no file of maps of this table.")
     data = read_inside(results.folder, name, _LARGEST_FILE)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            unpacked = sum(member.file_size for member in members)
-            if len(members) > _MOST_MEMBERS or unpacked > _LARGEST_FILE:
-                raise BundleError("The file of maps holds more than it may.")
-            files = {m.filename.removesuffix(".npy"): archive.read(m) for m in members}
-        told = json.loads(_bytes(files.pop("manifest")))["maps"]
+        unzipped = unzip(data, _MOST_MEMBERS, _LARGEST_FILE)
+        files = {name.removesuffix(".npy"): content for name, content in unzipped.items()}
+        told = read_json(read_array(files.pop("manifest")).tobytes(), _LARGEST_FILE)["maps"]
         return {
             key: (array(file, np.float32, (side, side)), str(told[key]["units"]))
             for key, file in files.items()
         }
     except BundleError:
         raise
-    # A zip of unknown origin may fail in many ways, NotImplementedError and zlib's own among them.
-    except Exception as error:
+    except UnfoldingError as error:
+        raise BundleError(f"The file of maps cannot be used: {error}.") from error
+    except Exception as error:  # what it says of its maps may be anything
         raise BundleError("The file of maps is damaged, or something else.") from error
-
-
-def _bytes(file: bytes) -> bytes:
-    """The content of a ``.npy`` file of bytes."""
-    opened = io.BytesIO(file)
-    np.lib.format.read_magic(opened)
-    np.lib.format.read_array_header_1_0(opened, max_header_size=1000)
-    return opened.read()

@@ -89,7 +89,7 @@ class WeightsFile:
         if not self.present:
             raise ModelError(f"The weights {self.path.name} are not on this machine.")
         sha256 = self._check(self.path)
-        return read_state(self.path), sha256
+        return read_state(self.path, trusted=bool(self.sha256_prefix)), sha256
 
     def _receive(self, partial: Path) -> Generator[Progress, None, None]:
         assert self.url is not None
@@ -102,6 +102,8 @@ class WeightsFile:
             while chunk := response.read(_CHUNK):
                 file.write(chunk)
                 done += len(chunk)
+                if done > self.megabytes * 1e6 + _CHUNK:
+                    raise ConnectionError("the server sends more than the file has")
                 yield Progress(done, max(done, total))
         if "Content-Length" in response.headers and done < total:  # read() does not complain
             raise ConnectionError("the connection was lost half way")

@@ -11,6 +11,7 @@ from core.scores import SCORE_KINDS, Question
 from core.study import WINDOWS
 from core.text import markdown
 from dashboard import methods, state
+from dashboard.messages import read_number
 from dashboard.view import Look
 
 PREDICTED = "predicted class"
@@ -145,8 +146,9 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
 def explain_class(classifier: Classifier, index: str) -> None:
     """Make a class the target, by its index, if there is such a one; for use in a callback."""
     names = display_names(classifier.class_names)
-    if index.isdecimal() and int(index) < len(names):
-        _set("target", names[int(index)])
+    number = read_number(index, len(names) - 1)
+    if number is not None:
+        _set("target", names[number])
 
 
 def choose_look() -> Look:

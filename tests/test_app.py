@@ -483,7 +483,14 @@ def test_only_a_badge_that_is_there_opens_its_evidence(monkeypatch, words, opene
 
 @pytest.mark.parametrize(
     ("index", "chosen"),
-    [("99", "goose"), ("134", "crane bird"), ("1000", None), ("-1", None), ("goose", None)],
+    [
+        ("99", "goose"),
+        ("134", "crane bird"),
+        ("1000", None),
+        ("-1", None),
+        ("goose", None),
+        ("9" * 5000, None),
+    ],
 )
 def test_only_a_class_of_the_model_can_be_made_the_target(monkeypatch, index, chosen):
     kept = {}

@@ -58,6 +58,9 @@ def test_two_pictures_and_two_methods_in_one_bundle_that_is_equal(run, tmp_path)
     assert (code, err) == (0, "")
     assert lines[-1] == "Equal."
     assert len(lines) == 2 * (2 + 2) + 1
+    code, lines, err = run("verify", place, "--passes", "11")
+    assert (code, lines) == (2, [])
+    assert "passes through its networks, and 11 are made unasked: allow them with --passes" in err
 
 
 def test_verify_as_a_process_finds_one_changed_number(run, tmp_path):

@@ -250,6 +250,15 @@ def test_a_picture_that_cannot_be_opened_leaves_the_page_usable(show, out, pictu
     assert "picture" not in page.query_params
 
 
+@pytest.mark.parametrize("address", ["reference://", "github://x", "\0"])
+def test_an_address_that_leads_nowhere_is_said_on_the_cards(show, out, address):
+    (out / "manifest.json").write_text(json.dumps({"address": address}))
+    page = show(out)
+    assert not page.exception
+    assert len(cards(page)) == 24
+    assert "src=" not in html(page)
+
+
 @pytest.mark.parametrize(
     "path", ["../secret/b.png", "/etc/passwd", "some/../../secret/b.png", "some/out.png"]
 )

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.errors import FolderError
-from core.results import COLUMNS, DiskFullError, Results, manifest_of, map_file, write_whole
+from core.results import DiskFullError, Results, manifest_of, map_file, write_whole
+from core.results_schema import COLUMNS
 
 MANIFEST = {"folder": "in", "model": "m", "weights_sha256": "w", "settings": {"a": 1}}
 

@@ -1,5 +1,6 @@
 """Weight files, from a real server on this machine that behaves well, and in all the bad ways."""
 
+import contextlib
 import hashlib
 import io
 import pickle
@@ -72,6 +73,12 @@ class Handler(BaseHTTPRequestHandler):
         self.begin(Content_Length=len(BODY) + 1)
         self.wfile.write(BODY + b"!")
 
+    def endless(self):
+        self.begin(Connection="close")
+        with contextlib.suppress(OSError):  # until the other end has had enough
+            while True:
+                self.wfile.write(BODY)
+
 
 @pytest.fixture(scope="module")
 def server():
@@ -139,6 +146,7 @@ def test_a_wrong_hash(tmp_path, server):
         ("absent", "(the server answered 404)"),
         ("cut", "(the connection was lost half way)"),
         ("cut_chunks", "could not be downloaded"),
+        ("endless", "(the server sends more than the file has)"),
         pytest.param(
             "nonsense",
             "could not be downloaded",
