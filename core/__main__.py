@@ -23,6 +23,7 @@ from typing import Any
 
 from core import batching, commands, evaluations, exporting, models
 from core.baselines import BASELINES
+from core.console import as_process
 from core.errors import UserError
 from core.faithfulness import FaithfulnessSetting
 from core.methods import METHODS
@@ -291,4 +292,4 @@ def _add_baseline(command: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

@@ -1,5 +1,8 @@
 """Tables and progress for people at a terminal."""
 
+import errno
+import io
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,3 +38,36 @@ def progress_line() -> Iterator[Callable[[str], None]]:
         yield show
     finally:
         show("")
+
+
+def as_process(command: Callable[[], int]) -> int:
+    """Run a command whose output may go anywhere; the exit code of the process.
+
+    A character that the output cannot hold is escaped. Where nobody reads any more, as after
+    ``| head``, the command ends without a word, with the code that shells have for that, 141; where
+    there is no room, with a sentence and code 2.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            return command()
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and error.errno != errno.ENOSPC:
+            raise
+        _let_go_of_output()
+        if isinstance(error, BrokenPipeError):
+            return 141
+        print(f"There is no room for what is printed ({error.strerror}).", file=sys.stderr)
+        return 2
+
+
+def _let_go_of_output() -> None:
+    """Python writes what is left once more at its end, and would complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

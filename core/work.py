@@ -14,6 +14,7 @@ from core.console import progress_line
 from core.errors import SettingError
 from core.explainer import Explainer
 from core.faithfulness import FaithfulnessSetting
+from core.files import as_text
 from core.judgement import Case, Judgement
 from core.judging import Judge
 from core.labels import search
@@ -128,7 +129,7 @@ def record_of(
     names = work.classifier.class_names
     contrast = attribution.contrast
     return {
-        "image": image_name,
+        "image": as_text(image_name),
         **attribution.settings(),
         "target_name": names[attribution.target],
         "contrast_name": None if contrast is None else names[contrast],
