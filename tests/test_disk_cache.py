@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_console import is_full_device
+from test_console_process import is_full_device
 
 from core.disk_cache import FOLDER_VARIABLE, DiskCache, default_folder
 
