@@ -1,5 +1,6 @@
 """Tables and progress for people at a terminal."""
 
+import contextlib
 import errno
 import io
 import os
@@ -47,27 +48,28 @@ def as_process(command: Callable[[], int]) -> int:
     ``| head``, the command ends without a word, with the code that shells have for that, 141; where
     there is no room, with a sentence and code 2.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    streams = [each for each in (sys.stdout, sys.stderr) if isinstance(each, io.TextIOWrapper)]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
     try:
         try:
             return command()
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            for stream in streams:
+                stream.flush()
     except OSError as error:
         if not isinstance(error, BrokenPipeError) and error.errno != errno.ENOSPC:
             raise
-        _let_go_of_output()
-        if isinstance(error, BrokenPipeError):
-            return 141
-        print(f"There is no room for what is printed ({error.strerror}).", file=sys.stderr)
-        return 2
+        if not isinstance(error, BrokenPipeError):
+            with contextlib.suppress(OSError):
+                print(f"There is no room for what is printed ({error.strerror}).", file=sys.stderr)
+        for stream in streams:
+            _let_go(stream)
+        return 141 if isinstance(error, BrokenPipeError) else 2
 
 
-def _let_go_of_output() -> None:
-    """Python writes what is left once more at its end, and would complain."""
+def _let_go(stream: io.TextIOWrapper) -> None:
+    """Python would write what is left once more at its end, and complain."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -1,6 +1,9 @@
 """The command as it is typed: numbers, folders that cannot be listed, and what is no file."""
 
+import json
 import os
+import subprocess
+import sys
 
 import pyarrow.parquet as pq
 import pytest
@@ -66,3 +69,26 @@ def test_a_folder_that_cannot_be_listed_is_said_and_is_a_row():
         "b": "b is a folder that cannot be listed (Permission denied), so that its pictures are "
         "missing: check its rights.",
     }
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="such a name cannot be there")
+def test_folders_and_pictures_whose_names_are_no_unicode(tmp_path):
+    place, out = (tmp_path / os.fsdecode(name) for name in (b"in\xff", b"out\xff"))
+    fill(place, [os.fsdecode(b"\xfe.png"), "z.png"])
+    command = ["-m", "core", "batch", place, "--out", out, "--device", "cpu", "--threads", "1"]
+    for sentence in ("2 pictures, 0 with an error.\n", "nothing was left to do.\n"):
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=unprivileged.ROOT,
+            env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "2 pictures, 0 with a label.\n")
+        assert done.stdout.endswith(sentence)
+    with (out / "results.parquet").open("rb") as file:
+        assert pq.read_table(file)["path"].to_pylist() == ["\\udcfe.png", "z.png"]
+    told = json.loads((out / "manifest.json").read_text("utf-8"))
+    assert told["address"] == str(place)

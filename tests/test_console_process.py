@@ -47,18 +47,34 @@ def test_nobody_reads_what_is_printed(lines, end):
     assert call(code).returncode == (3 if "3" in end else 0)
 
 
-def test_the_list_of_models_into_a_closed_pipe():
+@pytest.mark.parametrize(
+    ("arguments", "closed"),
+    [
+        (["models"], ["stdout"]),
+        (["models"], ["stdout", "stderr"]),
+        (["--help"], ["stdout"]),
+        (["predict", "gone.jpg"], ["stderr"]),
+        (["nonsense"], ["stderr"]),
+    ],
+)
+def test_the_command_line_into_a_closed_pipe(arguments, closed):
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer, "wb") as closed:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with os.fdopen(writer, "wb") as nobody:
         found = subprocess.run(
-            [sys.executable, "-m", "core", "models"],
+            [sys.executable, "-m", "core", *arguments],
             cwd=ROOT,
-            stdout=closed,
-            stderr=subprocess.PIPE,
+            env=env,
             check=False,
+            **{
+                **dict.fromkeys(("stdout", "stderr"), subprocess.PIPE),
+                **dict.fromkeys(closed, nobody),
+            },
         )
-    assert (found.returncode, found.stderr) == (141, b"")
+    assert found.returncode == 141
+    assert not found.stdout
+    assert not found.stderr
 
 
 def test_what_the_output_cannot_hold_is_escaped():

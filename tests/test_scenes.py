@@ -137,6 +137,8 @@ CONTRAST = '[[scenes]]\nkind = "contrast"\ntitle = "?"\npicture = "bird"\nagains
         (HEAD + "lable = 'x'\n" + ANSWER, 5, "lable is not known here: choose from file, label"),
         (HEAD.replace("bird.jpg", "no.jpg") + ANSWER, 3, "no.jpg cannot be read"),
         (HEAD.replace("bird.jpg", "mine.toml") + ANSWER, 3, "picture"),
+        (HEAD.replace("bird.jpg", "/dev/zero") + ANSWER, 3, "no regular file"),
+        (HEAD.replace("bird.jpg", "a\\u0000b") + ANSWER, 3, "its name holds a NUL character"),
         (HEAD.replace('"bird.jpg"', "3") + ANSWER, 3, "file is 3: give the path"),
         (HEAD.replace("efficientnet_lite0", "alexnet") + ANSWER, 1, 'no model "alexnet"'),
         (HEAD + "right = ['mute swan']\n" + ANSWER, 5, 'no class "mute swan"'),
