@@ -22,6 +22,8 @@ BIN := .venv/bin
 .PHONY: run warm test check fuzz costly bench load leaks clean
 
 run: .venv/run.stamp
+	@test "$(PORT)" -ge 1 -a "$(PORT)" -le 65535 2>/dev/null || { \
+		echo 'PORT is "$(PORT)": give a number from 1 to 65535, as in make run PORT=9000.' >&2; exit 2; }
 	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)" $(OWN) $(SHOWN)
 
 warm: .venv/run.stamp

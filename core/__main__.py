@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from core import batching, commands, evaluations, exporting, models
 from core.baselines import BASELINES
-from core.console import make_log_visible, say
+from core.console import as_process, make_log_visible, say
 from core.errors import UserError
 from core.faithfulness import FaithfulnessSetting
 from core.methods import METHODS
@@ -310,4 +310,4 @@ def _add_baseline(command: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

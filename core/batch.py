@@ -179,7 +179,7 @@ class Worker:
         share = (time.perf_counter() - started) / len(batch)
         for seen in batch:
             row: Row = {
-                "path": seen.entry.path,
+                "path": seen.entry.shown,
                 "sha256": seen.sha256,
                 "label": seen.entry.label,
                 "label_name": self._name(seen.entry.label),

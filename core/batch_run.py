@@ -17,6 +17,7 @@ from core.batch import Worker
 from core.console import progress_line, say
 from core.errors import SettingError
 from core.explainer import Explainer
+from core.files import open_regular
 from core.folder import Entry, Folder
 from core.job import Job, MadeMaps, MadeRow, parts_of
 from core.models import Classifier
@@ -169,7 +170,7 @@ def _check_same(begun: dict[str, Any], now: dict[str, Any], out: Path) -> None:
 def _counted(table: Path) -> _Counts:
     """Count a table, in pieces."""
     counts = _Counts()
-    with pq.ParquetFile(table) as file:
+    with open_regular(table) as opened, pq.ParquetFile(opened) as file:
         for piece in file.iter_batches(columns=["label", "correct", "maps", "error"]):
             counts.pictures += piece.num_rows
             counts.labelled += piece.num_rows - piece["label"].null_count

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from platformdirs import user_cache_path
 
+from core.files import UnsuitableError, check_replaceable, read_bytes
 from core.unfolding import UnfoldingError, read_array, unzip
 
 LIMIT_BYTES = 512 << 20
@@ -41,29 +42,32 @@ class DiskCache:
 
     Safe to share between threads and processes. What goes wrong with the disk is logged, and
     nothing more: the value is then not kept, or not found.
+
+    Attributes:
+        folder: where the entries are.
+        problem: why the last value that was lost could not be kept; empty if none was.
     """
 
     def __init__(self, folder: Path, limit_bytes: int = LIMIT_BYTES) -> None:
         """Use a folder, which is made when the first entry is; ``limit_bytes`` bounds it."""
         self.folder = folder
+        self.problem = ""
         self._limit = limit_bytes
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
         """The arrays under a key (hexadecimal digits), by name; None if there are none."""
         path = self._path(key)
         try:
-            if path.stat().st_size > self._limit:
-                raise _DamagedError("larger than the cache")
-            found = _unpacked(path.read_bytes(), key)
+            found = _unpacked(read_bytes(path, self._limit), key)
             os.utime(path)  # now the most recently used
         except FileNotFoundError:
             return None
-        except OSError as error:
-            _log.warning("the cache cannot be read: %s", error)
-            return None
-        except _DamagedError as error:
+        except (UnsuitableError, _DamagedError) as error:
             _log.warning("cache entry %s is not used: %s", path, error)
             self.remove(key)
+            return None
+        except OSError as error:
+            _log.warning("the cache cannot be read: %s", error)
             return None
         return found
 
@@ -81,8 +85,10 @@ class DiskCache:
             ) as file:
                 unfinished = Path(file.name)
                 file.write(entry)
+            check_replaceable(self._path(key))
             unfinished.replace(self._path(key))
         except OSError as error:
+            self.problem = error.strerror or str(error)
             _log.warning("nothing is kept in the cache %s: %s", self.folder, error)
             if unfinished is not None:
                 _remove(unfinished)
@@ -99,7 +105,7 @@ class DiskCache:
         entries = []
         for path in self.folder.iterdir():
             try:
-                status = path.stat()
+                status = path.lstat()
             except FileNotFoundError:
                 continue  # another process was here
             if path.suffix == _SUFFIX:

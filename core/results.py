@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import FolderError
+from core.files import open_regular
 from core.results_schema import SCHEMA
 
 TABLE, MANIFEST, MAPS, PARTS = "results.parquet", "manifest.json", "maps", "parts"
@@ -169,7 +170,7 @@ class Results:
         """
         told = {name: manifest[name] for name in ("folder", "model", "weights_sha256", "settings")}
         self._metadata = {
-            b"where-it-looked": json.dumps(told, ensure_ascii=False).encode(),
+            b"where-it-looked": _as_json(told),
             _RUN: run.encode(),
         }
         self._parts = parts
@@ -177,7 +178,7 @@ class Results:
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write what was asked, and what came of it."""
-        text = json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
+        text = _as_json(manifest, indent=2) + b"\n"
         write_whole(self.folder / MANIFEST, lambda file: file.write(text))
 
     def clear(self) -> None:
@@ -195,7 +196,8 @@ class Results:
     def has_part(self, number: int) -> bool:
         """Whether a part of this run is there, whole."""
         try:
-            metadata = pq.read_schema(self._part(number)).metadata or {}
+            with open_regular(self._part(number)) as file:
+                metadata = pq.read_schema(file).metadata or {}
         except (OSError, pa.ArrowException):
             return False
         return metadata.get(_RUN) == self._metadata[_RUN]
@@ -220,9 +222,10 @@ class Results:
             with pq.ParquetWriter(file, SCHEMA.with_metadata(self._metadata)) as writer:
                 waiting: list[pa.Table] = []
                 for number in present:
-                    waiting.append(pq.read_table(self._part(number), schema=SCHEMA))
+                    with open_regular(self._part(number)) as part:
+                        waiting.append(pq.read_table(part, schema=SCHEMA))
                     rows += waiting[-1].num_rows
-                    if sum(part.num_rows for part in waiting) >= 65_536:
+                    if sum(table.num_rows for table in waiting) >= 65_536:
                         writer.write_table(_whole(waiting))
                         waiting = []
                 if waiting:
@@ -234,6 +237,11 @@ class Results:
     def drop_parts(self) -> None:
         """Remove the parts, once the table holds them all."""
         shutil.rmtree(self.folder / PARTS, ignore_errors=True)
+
+
+def _as_json(values: Mapping[str, Any], **how: Any) -> bytes:
+    """JSON as UTF-8; what is no Unicode, as the name of a folder may be, is escaped."""
+    return json.dumps(values, ensure_ascii=False, **how).encode("utf-8", "backslashreplace")
 
 
 def _whole(parts: list[pa.Table]) -> pa.Table:

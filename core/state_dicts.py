@@ -104,7 +104,8 @@ def _read(path: Path, shapes_only: bool, trusted: bool) -> object:
         return torch.load(path, map_location=place, weights_only=True)
     if not shapes_only:
         # Not mapped into memory: a file that is cut while it is mapped ends the process.
-        return safetensors.torch.load(path.read_bytes())
+        with open_regular(path) as file:
+            return safetensors.torch.load(file.read())
     with safetensors.safe_open(path, framework="pt") as file:
         return {
             name: torch.empty(file.get_slice(name).get_shape(), device="meta")

@@ -14,6 +14,7 @@ HTML and Markdown then need their own marks escaped.
 
 import html
 import json
+import os
 import re
 import unicodedata
 
@@ -50,6 +51,11 @@ def quoted(value: object, longest: int = LONGEST_PART) -> str:
         return "a very long number"
     except RecursionError:
         return "a value that is nested too deeply"
+
+
+def as_text(name: str | os.PathLike[str]) -> str:
+    """The name of a file as Unicode, for records; bytes in it that are no UTF-8 are escaped."""
+    return os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def columns(text: str) -> int:
