@@ -20,7 +20,7 @@ import fsspec
 
 from core.errors import FolderError, ImageError
 from core.images import MAX_BYTES
-from core.labelling import ClassNames
+from core.labelling import label_of, labels_of
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"),
@@ -75,7 +75,7 @@ def list_folder(address: str, class_names: tuple[str, ...]) -> Folder:
         if not system.exists(root):
             raise FolderError(f"There is no {address}: give a folder, or a CSV of path and label.")
         if system.isfile(root):
-            return _from_csv(system, root, address, ClassNames(class_names))
+            return _from_csv(system, root, address, class_names)
         paths = sorted(_pictures(system, root))
     except FolderError:
         raise
@@ -86,7 +86,7 @@ def list_folder(address: str, class_names: tuple[str, ...]) -> Folder:
     if not paths:
         raise FolderError(f"{address} holds no picture: looked for {', '.join(SUFFIXES)}.")
     folders = dict.fromkeys(path.split("/")[0] for path in paths if "/" in path)
-    classes = ClassNames(class_names).by_folder(folders)
+    classes = labels_of(class_names, folders)
     return Folder(
         system.unstrip_protocol(root) if "://" in address else root,
         tuple(
@@ -107,7 +107,7 @@ def _pictures(system: Any, root: str) -> Iterator[str]:
             yield path.encode("utf-8", "backslashreplace").decode()  # a name may be no Unicode
 
 
-def _from_csv(system: Any, path: str, address: str, classes: ClassNames) -> Folder:
+def _from_csv(system: Any, path: str, address: str, class_names: tuple[str, ...]) -> Folder:
     """The pictures of a CSV; the same path twice is a mistake."""
     with system.open(path, "rb") as file:
         text = io.TextIOWrapper(file, "utf-8-sig", newline="")
@@ -129,7 +129,7 @@ def _from_csv(system: Any, path: str, address: str, classes: ClassNames) -> Fold
                 raise FolderError(f"{where}: {name} is there twice; leave one.")
             label = (row.get("label") or "").strip()
             try:
-                labels[name] = classes.must_find(label) if label else None
+                labels[name] = label_of(class_names, label) if label else None
             except FolderError as error:
                 raise FolderError(f"{where}: {error}") from None
     if not labels:
