@@ -47,6 +47,27 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
     return data
 
 
+def open_own(path: str | os.PathLike[str]) -> io.FileIO:
+    """Open a regular file of one's own to add to it; it is made if there is none.
+
+    What it holds stays, and a link is not followed: it could lead to anybody's file.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    if Path(
+        path
+    ).is_symlink():  # a sentence for people; the flag below is what keeps it from opening
+        raise OSError(errno.ELOOP, "it is a link", os.fspath(path))
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    handle = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+    return io.FileIO(handle, "r+")
+
+
 def npz(arrays: dict[str, np.ndarray]) -> bytes:
     """Arrays by name, as a compressed ``.npz`` file."""
     buffer = io.BytesIO()

@@ -8,7 +8,6 @@ at a time.
 import io
 import json
 import logging
-import re
 import zipfile
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from PIL import Image
 from core.errors import BundleError, ImageError
 from core.guarded import read_below, read_inside
 from core.images import open_image
+from core.map_files import MAP_NAME, MAX_MAPS
 from core.models import ModelRecord
 from core.results_table import ResultsTable
 from core.unpacking import array
@@ -27,8 +27,6 @@ from core.unpacking import array
 MOST = 500
 """Pictures that are averaged; beyond that the mean moves by less than what can be seen."""
 
-_NAME = re.compile(r"maps/[0-9a-f]{2}/[0-9a-f]{64}(-\d{1,9}){0,2}\.npz")
-_LARGEST_FILE = 64 * 1000 * 1000  # bytes, packed and unpacked
 _MOST_MEMBERS = 64
 _log = logging.getLogger(__name__)
 
@@ -157,14 +155,14 @@ def read_maps(results: ResultsTable, name: str, side: int) -> dict[str, tuple[np
         ImageError: there is no such file inside the results.
         BundleError: it does not hold such maps.
     """
-    if results.folder is None or not _NAME.fullmatch(name):
+    if results.folder is None or not MAP_NAME.fullmatch(name):
         raise ImageError("This is no file of maps of this table.")
-    data = read_inside(results.folder, name, _LARGEST_FILE)
+    data = read_inside(results.folder, name, MAX_MAPS)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             members = archive.infolist()
             unpacked = sum(member.file_size for member in members)
-            if len(members) > _MOST_MEMBERS or unpacked > _LARGEST_FILE:
+            if len(members) > _MOST_MEMBERS or unpacked > MAX_MAPS:
                 raise BundleError("The file of maps holds more than it may.")
             files = {m.filename.removesuffix(".npy"): archive.read(m) for m in members}
         told = json.loads(_bytes(files.pop("manifest")))["maps"]

@@ -17,14 +17,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from core.errors import FolderError
-from core.results import COLUMNS, MANIFEST, SCHEMA, TABLE
+from core.results import COLUMNS, MANIFEST, MAX_MANIFEST, SCHEMA, TABLE
 
 MAX_ROWS = 1_000_000
 MAX_FILE = 1000 * 1000 * 1000  # bytes, decimal
 MAX_UPLOAD = 100 * 1000 * 1000
 MAX_UNPACKED = 2000 * 1000 * 1000
 MAX_TEXT = 4096  # bytes of one text
-MAX_MANIFEST = 10 * 1000 * 1000
 _TOP = 5
 _WAY_OUT = "take the results.parquet that `python -m core batch` wrote."
 # What the reader may be made to allocate by a few bytes that claim a length.
