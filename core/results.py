@@ -121,8 +121,8 @@ class Results:
             for name in (MANIFEST, SUMS, TABLE, MAPS, PARTS):
                 if os.path.lexists(self.folder / name):
                     raise FolderError(
-                        f"{self.folder} holds {name}, of something else or of an earlier version "
-                        "of this program: choose another --out."
+                        f"{self.folder} holds {name} of something else, of an earlier version of "
+                        "this program, or damaged beyond use: choose another --out."
                     )
         return None
 

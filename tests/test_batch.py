@@ -394,7 +394,7 @@ def test_again_leaves_a_folder_of_something_else_alone(tmp_path, capsys):
         (out / name).write_bytes(b"mine")
     (out / "manifest.json").write_text('{"settings": {}}')
     assert run(folder, out, "--again") == 2
-    assert "holds manifest.json, of something else" in capsys.readouterr().err
+    assert "holds manifest.json of something else" in capsys.readouterr().err
     assert (out / "maps/holiday.jpg").read_bytes() == b"mine"
     assert (out / "results.parquet").read_bytes() == b"mine"
 

@@ -263,7 +263,7 @@ def test_a_manifest_that_is_none_of_ours_or_an_old_one_is_said(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text, "latin-1")
     (tmp_path / "results.parquet").write_bytes(b"mine")
     results = Results(tmp_path)
-    words = r"holds manifest\.json, of something else or of an earlier version"
+    words = r"holds manifest\.json of something else, of an earlier version of this program, or"
     with results.writing(), pytest.raises(FolderError, match=words):
         results.manifest()
     assert files(tmp_path) == {"manifest.json", "results.parquet", ".lock"}
@@ -273,7 +273,7 @@ def test_a_manifest_that_is_none_of_ours_or_an_old_one_is_said(tmp_path, text):
 def test_a_folder_of_something_else_is_left_alone(tmp_path, name):
     (tmp_path / name).write_bytes(b"mine")
     results = Results(tmp_path)
-    with results.writing(), pytest.raises(FolderError, match=f"holds {name}, of something else"):
+    with results.writing(), pytest.raises(FolderError, match=f"holds {name} of something else"):
         results.manifest()
     assert (tmp_path / name).read_bytes() == b"mine"
 
