@@ -13,6 +13,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -109,6 +110,7 @@ def _pictures(system: Any, root: str) -> Iterator[str]:
 
 def _from_csv(system: Any, path: str, address: str, class_names: tuple[str, ...]) -> Folder:
     """The pictures of a CSV; the same path twice is a mistake."""
+    known = cache(partial(label_of, class_names))  # a list has many pictures of each class
     with system.open(path, "rb") as file:
         text = io.TextIOWrapper(file, "utf-8-sig", newline="")
         reader = csv.DictReader(text)
@@ -129,7 +131,7 @@ def _from_csv(system: Any, path: str, address: str, class_names: tuple[str, ...]
                 raise FolderError(f"{where}: {name} is there twice; leave one.")
             label = (row.get("label") or "").strip()
             try:
-                labels[name] = label_of(class_names, label) if label else None
+                labels[name] = known(label) if label else None
             except FolderError as error:
                 raise FolderError(f"{where}: {error}") from None
     if not labels:

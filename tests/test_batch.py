@@ -387,6 +387,27 @@ def test_again_removes_what_it_wrote_and_nothing_else(unfinished, tmp_path, caps
     assert [path.name for path in (out / "maps").iterdir()] == ["holiday.jpg"]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("settings", {"volume": 3}, "was begun with volume 3, not null"),
+        ("settings", {"batch": 3}, "was begun with batch 3, not 4"),
+        ("model", "resnet18", "was begun with model resnet18, not efficientnet_lite0"),
+        ("weights_sha256", "w", "was begun with weights_sha256 w, not "),
+        ("versions", {"torch": "0"}, "was begun with versions {'torch': '0'}, not {'python'"),
+    ],
+)
+def test_what_another_run_was_asked_differently_is_said(tmp_path, capsys, key, value, words):
+    folder, out = fill(tmp_path / "in", ["a.png"]), tmp_path / "out"
+    assert run(folder, out, "--batch", "4") == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest[key] = {**manifest[key], **value} if key == "settings" else value
+    manifest["run"] = results.run_of(manifest)
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert run(folder, out, "--batch", "4") == 2
+    assert words in capsys.readouterr().err
+
+
 def test_again_leaves_a_folder_of_something_else_alone(tmp_path, capsys):
     folder, out = fill(tmp_path / "in", ["a.png"]), tmp_path / "out"
     (out / "maps").mkdir(parents=True)
