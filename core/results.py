@@ -190,14 +190,15 @@ class Results:
         self._write_manifest(manifest)
 
     def end(self, manifest: Mapping[str, Any]) -> None:
-        """Write what came of it, and let go of the parts, which the table holds."""
+        """Write what came of it, and remove what the table holds or does not name."""
         self._write_manifest(manifest)
-        for name in self._sums.names:
-            if name.startswith(PARTS):
-                self._remove(name)
-        self._remove_empty_folders()
         with open_regular(self.folder / TABLE) as file, pq.ParquetFile(file) as table:
-            self._sums.keep(chain((MANIFEST, TABLE), _maps_of(table)))
+            kept = dict.fromkeys(chain((MANIFEST, TABLE), _maps_of(table)))
+        parts = map(_part, range(self._parts))  # all of them: the line of one may have been lost
+        for name in (*parts, *(name for name in self._sums.names if name not in kept)):
+            self._remove(name)
+        self._remove_empty_folders()
+        self._sums.keep(kept)
 
     def _write_manifest(self, manifest: Mapping[str, Any]) -> None:
         text = as_json(manifest, indent=2) + b"\n"

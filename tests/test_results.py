@@ -192,11 +192,23 @@ def test_what_ended_just_before_it_tidied_up_is_tidied_up_later(out, begin, monk
         patch.setattr(Results, "_remove", lambda _self, _name: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             results.end(manifest(complete=True))
+    lines = (out / SUMS).read_text().splitlines(keepends=True)
+    (out / SUMS).write_text("".join(line for line in lines if "0000001.parquet" not in line))
     results, differing = begin()
     assert differing == []
     assert results.is_complete(5)
     results.end(manifest(complete=True))
     assert files(out) == {*MAPS, ".lock", SUMS, "manifest.json", "results.parquet"}
+
+
+def test_maps_that_the_table_does_not_name_go_in_the_end(out, begin):
+    name = f"maps/ff/{'f' * 64}.npz"
+    results, _ = begin()
+    results.write_maps(name, map_file({}, {}))
+    results.merge()
+    results.end(manifest(complete=True))
+    assert not (out / name).parent.exists()
+    assert name not in (out / SUMS).read_text()
 
 
 def test_the_end_writes_nothing_that_is_there(complete):
