@@ -29,11 +29,12 @@ from core.folder import Entry, read_entry
 from core.free_memory import memory_for
 from core.images import digest, open_image
 from core.job import PART, Job, MadeMaps, MadeRow
+from core.map_files import MAPS, map_file
 from core.memory import memory
 from core.models import Classifier
 from core.picture import Picture
 from core.preprocessing import Box
-from core.results import MAPS, Row, map_file
+from core.results import Row
 from core.scores import Question
 from core.settings import method_name
 

@@ -13,7 +13,8 @@ from core.console import progress_line, say
 from core.errors import SettingError
 from core.folder import Folder, list_folder
 from core.job import BATCH, MOST_AT_ONCE, Job, Only, Target, methods_of
-from core.results import Results
+from core.map_files import MAPS
+from core.results import PARTS, Results
 from core.work import OPTIONS
 
 ONLY: tuple[Only, ...] = get_args(Only)
@@ -87,9 +88,14 @@ def batch(arguments: argparse.Namespace) -> int:
     _check_labels(arguments, folder)
     results = Results(arguments.out)
     with results.writing():
-        if arguments.again and results.manifest() is not None:
-            results.clear()
         begun = results.manifest()
+        if arguments.again:
+            begun = None
+            if not results.clear():
+                say(
+                    f"{arguments.out} holds other files in {MAPS} or {PARTS}: they are left there.",
+                    aside=True,
+                )
         asked = {} if begun is None else begun["settings"]
         usual_threads = torch.get_num_threads() if arguments.ray is None else 1
         job = Job(
@@ -103,7 +109,7 @@ def batch(arguments: argparse.Namespace) -> int:
             batch=arguments.batch or asked.get("batch") or BATCH[device.type],
             threads=arguments.threads or asked.get("threads") or usual_threads,
         )
-        return Run(job, folder, results, arguments).finish()
+        return Run(job, folder, results, arguments).finish(begun)
 
 
 def _check_labels(arguments: argparse.Namespace, folder: Folder) -> None:

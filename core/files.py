@@ -79,6 +79,27 @@ def read_text(path: str | os.PathLike[str], limit: int, encoding: str = "utf-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def open_own(path: str | os.PathLike[str]) -> io.FileIO:
+    """Open a regular file of one's own to add to it; it is made if there is none.
+
+    What it holds stays, and a link is not followed: it could lead to anybody's file.
+
+    Raises:
+        UnsuitableError: it is no regular file, but a link, a folder, a pipe, a device or a socket.
+        OSError: it cannot be opened.
+    """
+    kind = _kind(Path(path))  # opening a device may set it going
+    if kind is None:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        handle = os.open(path, flags, 0o666)
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            return io.FileIO(handle, "r+")
+        os.close(handle)  # it was replaced since
+        kind = "no regular file"
+    raise UnsuitableError(errno.EINVAL, f"it is {kind}", os.fspath(path))
+
+
 def npz(arrays: dict[str, np.ndarray]) -> bytes:
     """Arrays by name, as a compressed ``.npz`` file."""
     buffer = io.BytesIO()

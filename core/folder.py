@@ -18,7 +18,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -30,7 +30,7 @@ from fsspec.spec import AbstractFileSystem
 from core.errors import FolderError, ImageError
 from core.files import read_bytes
 from core.images import MAX_BYTES
-from core.labelling import ClassNames
+from core.labelling import label_of, labels_of
 from core.picture import not_read
 from core.text import as_text
 
@@ -100,7 +100,7 @@ def list_folder(address: str, class_names: tuple[str, ...]) -> Folder:
         if not system.exists(root):
             raise FolderError(f"There is no {address}: give a folder, or a CSV of path and label.")
         if system.isfile(root) or not system.isdir(root):
-            return _from_csv(system, root, address, ClassNames(class_names))
+            return _from_csv(system, root, address, class_names)
         links: list[str] = []
         found = sorted(_entries(system, root, links), key=lambda entry: entry.shown)
     except FolderError:
@@ -113,7 +113,7 @@ def list_folder(address: str, class_names: tuple[str, ...]) -> Folder:
         why = "".join(f"; {entry.shown}: {entry.unlisted}" for entry in found[:1])
         raise FolderError(f"{address} holds no picture: looked for {', '.join(SUFFIXES)}{why}.")
     folders = dict.fromkeys(path.split("/")[0] for path in paths if "/" in path)
-    classes = ClassNames(class_names).by_folder(folders)
+    classes = labels_of(class_names, folders)
     return Folder(
         system.unstrip_protocol(root) if "://" in address else root,
         tuple(
@@ -210,8 +210,9 @@ def _is_picture(path: str) -> bool:
     return not _is_hidden(path) and PurePosixPath(path).suffix.lower() in SUFFIXES
 
 
-def _from_csv(system: Any, path: str, address: str, classes: ClassNames) -> Folder:
+def _from_csv(system: Any, path: str, address: str, class_names: tuple[str, ...]) -> Folder:
     """The pictures of a CSV; the same path twice is a mistake."""
+    known = cache(partial(label_of, class_names))  # a list has many pictures of each class
     text = io.TextIOWrapper(io.BytesIO(_read(system, path, MAX_LIST)), "utf-8-sig", newline="")
     reader = csv.DictReader(text, skipinitialspace=True)
     reader.fieldnames = columns = [name.strip().lower() for name in reader.fieldnames or ()]
@@ -235,7 +236,7 @@ def _from_csv(system: Any, path: str, address: str, classes: ClassNames) -> Fold
             raise FolderError(f"{where}: {name} is there twice; leave one.")
         label = (row.get("label") or "").strip()
         try:
-            labels[name] = classes.must_find(label) if label else None
+            labels[name] = known(label) if label else None
         except FolderError as error:
             raise FolderError(f"{where}: {error}") from None
     if not labels:

@@ -6,7 +6,6 @@ at a time.
 """
 
 import logging
-import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
@@ -17,17 +16,15 @@ from PIL import Image
 from core.errors import BundleError, ImageError
 from core.guarded import read_below, read_inside
 from core.images import open_image
+from core.map_files import MAP_NAME, MAX_MAPS, unpacked
 from core.models import ModelRecord
 from core.results_table import ResultsTable
-from core.unfolding import UnfoldingError, read_array, read_json, unzip
+from core.unfolding import UnfoldingError
 from core.unpacking import array
 
 MOST = 500
 """Pictures that are averaged; beyond that the mean moves by less than what can be seen."""
 
-_NAME = re.compile(r"maps/[0-9a-f]{2}/[0-9a-f]{64}(-\d{1,9}){0,2}\.npz")
-_LARGEST_FILE = 64 * 1000 * 1000  # bytes, packed and unpacked
-_MOST_MEMBERS = 64
 _log = logging.getLogger(__name__)
 
 
@@ -155,13 +152,12 @@ def read_maps(results: ResultsTable, name: str, side: int) -> dict[str, tuple[np
         ImageError: there is no such file inside the results.
         BundleError: it does not hold such maps.
     """
-    if results.folder is None or not _NAME.fullmatch(name):
+    if results.folder is None or not MAP_NAME.fullmatch(name):
         raise ImageError("This is no file of maps of this table.")
-    data = read_inside(results.folder, name, _LARGEST_FILE)
+    data = read_inside(results.folder, name, MAX_MAPS)
     try:
-        unzipped = unzip(data, _MOST_MEMBERS, _LARGEST_FILE)
-        files = {name.removesuffix(".npy"): content for name, content in unzipped.items()}
-        told = read_json(read_array(files.pop("manifest")).tobytes(), _LARGEST_FILE)["maps"]
+        files, manifest = unpacked(data)
+        told = manifest["maps"]
         return {
             key: (array(file, np.float32, (side, side)), str(told[key]["units"]))
             for key, file in files.items()

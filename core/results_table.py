@@ -17,7 +17,7 @@ from core import isolated, parquet
 from core.errors import FolderError
 from core.files import read_bytes
 from core.parquet import at_most
-from core.results import MANIFEST, TABLE
+from core.results import MANIFEST, MAX_MANIFEST, TABLE
 from core.unfolding import UnfoldingError, read_json
 
 MAX_ROWS = 1_000_000
@@ -26,7 +26,6 @@ MAX_UPLOAD = 100 * 1000 * 1000
 MAX_UNPACKED = 600 * 1000 * 1000  # of all texts; a row of ours has about 300
 MAX_OPENED = 2 * MAX_UNPACKED + 250 * MAX_ROWS  # with numbers, and with paths in small letters
 MAX_SECONDS = 60  # of processor time; a million rows take some 5
-MAX_MANIFEST = 10 * 1000 * 1000
 _BASE = 400 * 1000 * 1000  # bytes of memory for Python and Arrow
 _COPIES = 4  # of what was unpacked: as read, as checked, in one piece, and its index
 _log = logging.getLogger(__name__)

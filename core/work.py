@@ -98,7 +98,11 @@ def target_of(wanted: str, work: Work) -> int:
 
 
 def class_index(wanted: str, classifier: Classifier) -> int:
-    """A class by name or index; if it is absent, the sentence that offers the nearest ones."""
+    """A class by what people call it.
+
+    Raises:
+        SettingError: it is absent or not clear; the sentence offers others.
+    """
     found = search(classifier.class_names, wanted)
     if found.index is None:
         raise SettingError(found.sentence(classifier.class_names))

@@ -12,6 +12,7 @@ from core.files import (
     UnsuitableError,
     check_replaceable,
     check_writable,
+    open_own,
     open_regular,
     read_bytes,
     read_text,
@@ -155,3 +156,21 @@ def test_a_folder_without_the_right_to_write_is_found_too():
         for place in ("shut", "shut/new"):
             found = unprivileged.run(imports, code, folder / "own" / "new", folder / place)
             assert f"written to {folder / place} (it is not writable)" in found.stderr
+
+
+def test_a_file_of_ones_own_is_made_and_added_to(tmp_path):
+    for data in (b"ab", b"c"):
+        with open_own(tmp_path / "a") as file:
+            file.write(data)
+    assert (tmp_path / "a").read_bytes() == b"abc"
+
+
+@UNIX
+@pytest.mark.parametrize("kind", [*ODD, "device"])
+def test_nothing_but_a_regular_file_is_opened_to_be_written(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UnsuitableError, match=f"it is a {kind.split()[0]}"):
+        open_own(put(Path("odd"), kind))
+    assert not (tmp_path / "nowhere").exists()
+    if kind == "link":
+        assert (tmp_path / "precious").read_bytes() == b"precious"

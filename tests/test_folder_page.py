@@ -12,7 +12,7 @@ from folders import png
 from streamlit.testing.v1 import AppTest
 from tables import columns, data, table
 
-from core.results import map_file
+from core.map_files import map_file
 from dashboard import folder_tables
 from tests.said import said
 

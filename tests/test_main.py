@@ -141,6 +141,13 @@ def test_explain_occlusion_writes_scores_map_picture_and_record(run, tmp_path):
         assert picture.width > 1400
 
 
+def test_a_class_is_found_by_its_exact_spelling(run, tmp_path):
+    question = ("--target", "cardigan", "--contrast", "Cardigan")
+    assert run("explain", SWAN, "--method", "saliency", *question, "--out", tmp_path)[0] == 0
+    record = record_in(tmp_path, "swan_saliency")
+    assert (record["target"], record["contrast"]) == (474, 264)
+
+
 def test_explain_ig_with_a_contrast(run, tmp_path):
     question = ("--target", "GOOSE", "--contrast", "145", "--score", "probability")
     code, lines, _ = run("explain", SWAN, *QUICK, *question, "--out", tmp_path)
@@ -281,6 +288,7 @@ def test_captum_gives_the_same_map_and_no_scores(run, tmp_path):
         (["--method", "grad_cam", "--layer", "layer9"], 'There is no layer "layer9" with a map'),
         ([*QUICK, "--target", "mute swan"], "nearest: black swan, goose"),
         ([*QUICK, "--target", "1000"], 'no class "1000"'),
+        ([*QUICK, "--target", "CARDIGAN"], "Cardigan (class 264) or cardigan (class 474)"),
         ([*QUICK, "--contrast", "king penguin"], "same class"),
         ([*QUICK, "--model", "resnet19"], 'no model "resnet19": choose one of'),
     ],

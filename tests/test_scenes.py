@@ -120,6 +120,14 @@ def test_a_label_that_is_a_class_counts_as_right(write):
     assert talk.scenes[0].pictures[0].right == ("goose",)
 
 
+def test_exact_spelling_tells_the_dog_from_the_jacket(write):
+    for name, index in (("Cardigan", 264), ("cardigan", 474)):
+        head = HEAD.replace("mute swan", name)
+        scenes = read_talk(write(head + CONTRAST.replace("goose", name))).scenes
+        assert scenes[0].against == index
+        assert scenes[0].pictures[0].right == (name,)
+
+
 ANSWER = '[[scenes]]\nkind = "answer"\ntitle = "?"\npicture = "bird"\n'  # lines 5 to 8
 MAPS = '[[scenes]]\nkind = "maps"\ntitle = "?"\npictures = ["bird"]\n'
 CONTRAST = '[[scenes]]\nkind = "contrast"\ntitle = "?"\npicture = "bird"\nagainst = "goose"\n'
@@ -166,6 +174,10 @@ CONTRAST = '[[scenes]]\nkind = "contrast"\ntitle = "?"\npicture = "bird"\nagains
         (HEAD + MAPS + 'method = "integrated_gradients"\nsteps = 0\n', 10, "between 1 and 1000"),
         (HEAD + MAPS + 'method = "saliency"\nwindow = 3\n', 10, "window does not belong"),
         (HEAD + CONTRAST.replace("goose", "mute swan"), 9, "nearest: black swan"),
+        (HEAD + CONTRAST.replace("goose", "CARDIGAN"), 9, '"CARDIGAN" names several classes'),
+        (HEAD + "right = ['CARDIGAN']\n" + ANSWER, 5, '"CARDIGAN" names several classes'),
+        (HEAD.replace("mute swan", "CARDIGAN") + ANSWER, 4, "write Cardigan (class 264) or"),
+        (HEAD + CONTRAST + 'absent = "CARDIGAN"\n', 10, 'the model has a class "CARDIGAN"'),
         (HEAD + CONTRAST + 'absent = "goose"\n', 10, 'the model has a class "goose"'),
         (
             HEAD + '[[scenes]]\nkind = "brush"\ntitle = "?"\npicture = "bird"\nbaseline = "x"',
