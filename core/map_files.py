@@ -1,24 +1,19 @@
 """Files of maps: what they are called, and how they are written and read."""
 
 import io
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from core.text import as_json
 from core.unfolding import UnfoldingError, read_array, read_json, unzip
 
 MAPS = "maps"
 MAP_NAME = re.compile(rf"{MAPS}/[0-9a-f]{{2}}/[0-9a-f]{{64}}(-\d{{1,9}}){{0,2}}\.npz")
 MAX_MAPS = 64 * 1000 * 1000  # bytes of a file, packed and unpacked
 _MOST_MEMBERS = 64
-
-
-def as_json(values: Mapping[str, Any], **how: Any) -> bytes:
-    """JSON as UTF-8; what is no Unicode, as the name of a folder may be, is escaped."""
-    return json.dumps(values, ensure_ascii=False, **how).encode("utf-8", "backslashreplace")
 
 
 def map_file(maps: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> bytes:

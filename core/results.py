@@ -27,9 +27,10 @@ import pyarrow.parquet as pq
 
 from core.errors import FolderError
 from core.files import open_own, open_regular, read_bytes
-from core.map_files import MAP_NAME, MAPS, MAX_MAPS, as_json, manifest_of
+from core.map_files import MAP_NAME, MAPS, MAX_MAPS, manifest_of
 from core.results_schema import SCHEMA
 from core.sums import SUMS, Sums
+from core.text import as_json
 from core.unfolding import read_json
 from core.whole import UNFINISHED, write_whole
 

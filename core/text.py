@@ -17,6 +17,8 @@ import json
 import os
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 LONGEST_LINE = 2000  # characters of a line
 LONGEST_PART = 80  # of a name or value inside a sentence
@@ -56,6 +58,11 @@ def quoted(value: object, longest: int = LONGEST_PART) -> str:
 def as_text(name: str | os.PathLike[str]) -> str:
     """The name of a file as Unicode, for records; bytes in it that are no UTF-8 are escaped."""
     return os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def as_json(values: Mapping[str, Any], **how: Any) -> bytes:
+    """JSON as UTF-8; what is no Unicode, as the name of a folder may be, is escaped."""
+    return json.dumps(values, ensure_ascii=False, **how).encode("utf-8", "backslashreplace")
 
 
 def columns(text: str) -> int:

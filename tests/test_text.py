@@ -17,6 +17,7 @@ from core.text import (
     BREAK,
     LONGEST_LINE,
     LONGEST_PART,
+    as_json,
     as_text,
     columns,
     escape,
@@ -150,3 +151,8 @@ def test_megabytes_take_no_time():
 def test_a_name_that_is_no_unicode_is_told_as_text():
     assert as_text(os.fsdecode(b"\xff.png")) == "\\udcff.png"
     assert as_text(Path("Größe.png")) == "Größe.png"
+
+
+def test_what_is_no_unicode_is_escaped_in_json():
+    assert as_json({"a": "ü\udcff"}) == b'{"a": "\xc3\xbc\\udcff"}'
+    assert json.loads(as_json({"a": "ü\udcff"})) == {"a": "ü\udcff"}
