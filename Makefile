@@ -2,7 +2,8 @@
 # make warm: everything that the talk shows, computed before it.  Your own: make run TALK=mine.toml
 # Your own models, one in each sub-folder: make run MODELS=mine
 # make run RESULTS=OUT: with the Folder page of what `python -m core batch` wrote to OUT.
-# make fuzz: damaged pictures for a minute; make fuzz SECONDS=600 SEED=2 for longer, and others.
+# make fuzz: damaged pictures for a minute; make fuzz WHAT=tables SECONDS=600 SEED=2 for longer, and others
+# (WHAT is pictures, tables, bundles or models).
 # make costly: time and memory of the dearest pictures.
 # make bench: speed beside Captum.  Another Python: make run PYTHON=python3.12
 
@@ -14,12 +15,15 @@ OWN = $(if $(MODELS),--models "$(MODELS)")
 RESULTS ?=
 SHOWN = $(if $(RESULTS),--results $(RESULTS))
 SECONDS ?= 60
+WHAT ?= pictures
 SEED ?= 1
 BIN := .venv/bin
 
 .PHONY: run warm test check fuzz costly bench load leaks clean
 
 run: .venv/run.stamp
+	@test "$(PORT)" -ge 1 -a "$(PORT)" -le 65535 2>/dev/null || { \
+		echo 'PORT is "$(PORT)": give a number from 1 to 65535, as in make run PORT=9000.' >&2; exit 2; }
 	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)" $(OWN) $(SHOWN)
 
 warm: .venv/run.stamp
@@ -34,7 +38,7 @@ check: .venv/dev.stamp
 	$(BIN)/mypy
 
 fuzz: .venv/fuzz.stamp
-	$(BIN)/python -m tests.fuzz_images --seconds $(SECONDS) --seed $(SEED)
+	$(BIN)/python -m tests.fuzz $(WHAT) --seconds $(SECONDS) --seed $(SEED)
 
 costly: .venv/run.stamp
 	$(BIN)/python -m benchmarks.uploads

@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 from core import batching, commands, evaluations, exporting, models
 from core.baselines import BASELINES
-from core.console import make_log_visible, say
+from core.console import as_process, make_log_visible, say
 from core.errors import UserError
 from core.faithfulness import FaithfulnessSetting
 from core.methods import METHODS
@@ -33,6 +33,7 @@ from core.scenes import DEFAULT_TALK
 from core.scores import SCORE_KINDS
 from core.settings import ENOUGH, Steps
 from core.text import line
+from core.verify import MOST_PASSES
 from core.work import METHOD_ALIASES, STRIDE, WINDOW
 
 
@@ -111,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("bundle", type=Path, metavar="BUNDLE", help="a zip by explain or the page")
     command.add_argument(
         "--image", type=Path, metavar="IMAGE", help="the photo, where the bundle does not hold it"
+    )
+    command.add_argument(
+        "--passes",
+        type=int,
+        default=MOST_PASSES,
+        metavar="N",
+        help=f"how many passes through its networks may be made ({MOST_PASSES})",
     )
     _add_device(command)
     command.set_defaults(run=exporting.check)
@@ -302,4 +310,4 @@ def _add_baseline(command: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

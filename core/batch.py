@@ -29,11 +29,12 @@ from core.folder import Entry, read_entry
 from core.free_memory import memory_for
 from core.images import digest, open_image
 from core.job import PART, Job, MadeMaps, MadeRow
+from core.map_files import MAPS, map_file
 from core.memory import memory
 from core.models import Classifier
 from core.picture import Picture
 from core.preprocessing import Box
-from core.results import MAPS, Row, map_file
+from core.results import Row
 from core.scores import Question
 from core.settings import method_name
 
@@ -164,7 +165,7 @@ class Worker:
         image = inputs = error = None
         try:
             preprocessing = self.classifier.record.preprocessing
-            image = preprocessing.picture(open_image(read.data))
+            image = preprocessing.picture(open_image(read.data, trusted=True))
             inputs = preprocessing.tensor(image, _all_of(image))
         except ImageError as why:
             error = str(why)
@@ -179,7 +180,7 @@ class Worker:
         share = (time.perf_counter() - started) / len(batch)
         for seen in batch:
             row: Row = {
-                "path": seen.entry.path,
+                "path": seen.entry.shown,
                 "sha256": seen.sha256,
                 "label": seen.entry.label,
                 "label_name": self._name(seen.entry.label),

@@ -1,7 +1,6 @@
 """One run over a folder of pictures: what is left to do is done, kept, and put into one table."""
 
 import argparse
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,16 @@ import pyarrow.parquet as pq
 from core.attribution import versions
 from core.batch import Worker
 from core.console import progress_line, say
-from core.errors import SettingError
+from core.errors import FolderError, SettingError
 from core.explainer import Explainer
+from core.files import open_regular
 from core.folder import Entry, Folder
 from core.job import Job, MadeMaps, MadeRow, parts_of
 from core.models import Classifier
 from core.pace import Pace
-from core.results import COLUMNS, TABLE, DiskFullError, Results, Row, manifest_of
+from core.results import DECIDING, MANIFEST, PARTS, TABLE, Results, Row, run_of
+from core.results_schema import COLUMNS
+from core.whole import DiskFullError
 
 Numbered = list[tuple[int, Sequence[Entry]]]
 
@@ -50,7 +52,7 @@ class Run:
         self.manifest = self._manifest()
 
     def _manifest(self) -> dict[str, Any]:
-        return {
+        manifest = {
             "folder": self.arguments.folder,
             "address": self.job.address,
             "model": self.job.model,
@@ -65,31 +67,69 @@ class Run:
             },
             "complete": False,
         }
+        return {"run": run_of(manifest), **manifest}
 
-    def finish(self) -> int:
-        """Do what is left; the exit code."""
-        begun = self.results.manifest()
-        if begun is not None:
-            _check_same(begun, self.manifest, self.results.folder)
-            if begun.get("complete") and (self.results.folder / TABLE).exists():
-                say(f"{self.results.folder / TABLE} is complete; nothing was left to do.")
-                return 0
-        run = {key: self.manifest[key] for key in _DECIDING}
-        digest = hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
-        self.results.begin(self.manifest, digest, len(self.parts))
-        try:
-            self._work()
-            self.results.merge()
-        except DiskFullError as error:
-            raise DiskFullError(f"{error} {self._so_far()}") from error
-        except BaseException:
-            say(self._so_far(), aside=True)
-            raise
-        counts = _counted(self.results.folder / TABLE)
-        self.results.write_manifest({**self.manifest, "counts": vars(counts), "complete": True})
-        self.results.drop_parts()
-        say(f"Wrote {self.results.folder / TABLE}: {_words(counts)}")
+    def finish(self, begun: dict[str, Any] | None) -> int:
+        """Do what is left; the exit code.
+
+        Args:
+            begun: the manifest of what was begun before, if there is one.
+        """
+        self._check_same(begun)
+        self._check_files()
+        table, total = self.results.folder / TABLE, len(self.folder.entries)
+        self.results.expect(self.manifest, len(self.parts))
+        was_complete = self.results.is_complete(total)
+        if not was_complete:
+            self.results.begin(self.manifest)
+            try:
+                self.results.take_apart(total, len(self.parts[0]))
+                self._work()
+                rows = self.results.merge()
+            except DiskFullError as error:
+                raise DiskFullError(f"{error} {self._so_far()}") from error
+            except BaseException:
+                say(self._so_far(), aside=True)
+                raise
+            if rows != total:
+                raise FolderError(
+                    f"{table} holds {rows:,} of {total:,} pictures, because files were changed "
+                    "meanwhile: run the same command again to go on."
+                )
+        counts = _counted(table)
+        self.results.end({**self.manifest, "counts": vars(counts), "complete": True})
+        if was_complete:
+            say(f"{table} is complete; nothing was left to do.")
+        else:
+            say(f"Wrote {table}: {_words(counts)}")
         return 0
+
+    def _check_same(self, begun: dict[str, Any] | None) -> None:
+        """Refuse to mix what was asked differently."""
+        out, run = self.results.folder, self.results.run if begun is None else begun["run"]
+        if run in (None, self.manifest["run"]):
+            return
+        if begun is None:
+            raise SettingError(
+                f"{out} was begun by another command, and its {MANIFEST} is lost or damaged: "
+                "give that command, choose another --out, or begin --again."
+            )
+        raise SettingError(
+            f"{out} was begun {_difference(begun, self.manifest)}: give the same, choose another "
+            "--out, or begin --again."
+        )
+
+    def _check_files(self) -> None:
+        """Find what is not as it was written, and say so."""
+        with progress_line() as show:
+            damaged = self.results.check(show)
+        if damaged:
+            more = ", ..." if len(damaged) > 3 else ""
+            say(
+                f"{len(damaged):,} files in {self.results.folder} are not as they were written: "
+                f"{', '.join(damaged[:3])}{more}. What is damaged is made again.",
+                aside=True,
+            )
 
     def _so_far(self) -> str:
         """Make a table of what is done; the sentence that says where it is, and how to go on."""
@@ -98,7 +138,7 @@ class Run:
             rows = self.results.merge()
         except DiskFullError:
             return (
-                f"What is done so far can be read in {self.results.folder / 'parts'}: "
+                f"What is done so far can be read in {self.results.folder / PARTS}: "
                 "make room, and run the same command again to go on."
             )
         done = f"{rows:,} of {len(self.folder.entries):,} pictures are in {table}"
@@ -136,39 +176,30 @@ class Run:
     def _made(self, todo: Numbered) -> Iterator[MadeMaps | MadeRow]:
         here = Worker(self.job, self.classifier)  # refuses what no worker could do
         if self.arguments.ray is None or not todo:
-            return here.work(todo, self._known)
+            return here.work(todo, self.results.has_maps)
         return ray_work()(self.job, todo, self.arguments.ray, self.arguments.workers)
 
-    def _known(self, name: str, asked: dict[str, Any]) -> bool:
-        """Whether these maps were made before: by a run that was killed, or of a copy."""
-        found = manifest_of(self.results.folder / name)
-        return found is not None and {key: found.get(key) for key in asked} == asked
 
+def _difference(was: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """How what was begun differs from what is asked now."""
 
-_DECIDING = ("address", "model", "weights_sha256", "settings", "pictures_sha256", "versions")
+    def text(values: dict[str, Any], key: str) -> str:
+        return json.dumps(values.get(key), sort_keys=True)
 
-
-def _check_same(begun: dict[str, Any], now: dict[str, Any], out: Path) -> None:
-    """Refuse to mix what was asked differently."""
-    for key in _DECIDING:
-        was, wanted = begun.get(key), now[key]
-        if was == wanted:
-            continue
-        what = f"with {key} {was}, not {wanted}"
-        if key == "settings" and isinstance(was, dict):
-            name = next(name for name in wanted if was.get(name) != wanted[name])
-            what = f"with {name} {json.dumps(was.get(name))}, not {json.dumps(wanted[name])}"
-        elif key == "pictures_sha256":
-            what = "when the folder held other pictures or labels"
-        raise SettingError(
-            f"{out} was begun {what}: give the same, choose another --out, or begin --again."
-        )
+    key = next((key for key in DECIDING if text(was, key) != text(wanted, key)), "run")
+    if key == "pictures_sha256":
+        return "when the folder held other pictures or labels"
+    if key == "settings":
+        was, wanted = was[key], wanted[key]
+        key = next(key for key in {**wanted, **was} if text(was, key) != text(wanted, key))
+        return f"with {key} {text(was, key)}, not {text(wanted, key)}"
+    return f"with {key} {was[key]}, not {wanted[key]}"
 
 
 def _counted(table: Path) -> _Counts:
     """Count a table, in pieces."""
     counts = _Counts()
-    with pq.ParquetFile(table) as file:
+    with open_regular(table) as opened, pq.ParquetFile(opened) as file:
         for piece in file.iter_batches(columns=["label", "correct", "maps", "error"]):
             counts.pictures += piece.num_rows
             counts.labelled += piece.num_rows - piece["label"].null_count

@@ -1,6 +1,7 @@
 """The command ``batch``: a folder of pictures, done to the end whatever happens on the way."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -11,8 +12,9 @@ from core.batch_run import Run, ray_work
 from core.console import progress_line, say
 from core.errors import SettingError
 from core.folder import Folder, list_folder
-from core.job import BATCH, Job, Only, Target, methods_of
-from core.results import Results
+from core.job import BATCH, MOST_AT_ONCE, Job, Only, Target, methods_of
+from core.map_files import MAPS
+from core.results import PARTS, Results
 from core.work import OPTIONS
 
 ONLY: tuple[Only, ...] = get_args(Only)
@@ -55,16 +57,16 @@ def add_options(command: argparse.ArgumentParser) -> None:
             "that decode pictures, then predict (as many as torch takes; 1 for each worker on Ray)",
         ),
     ):
-        command.add_argument(f"--{option}", type=_positive, metavar="N", help=words)
+        command.add_argument(f"--{option}", type=_count, metavar="N", help=words)
     command.add_argument(
         "--again", action="store_true", help="throw away what an earlier run left in OUT"
     )
 
 
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
+def _count(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
+    if not 1 <= number <= MOST_AT_ONCE:
+        raise argparse.ArgumentTypeError(f"give a whole number from 1 to {MOST_AT_ONCE:,}")
     return number
 
 
@@ -86,9 +88,14 @@ def batch(arguments: argparse.Namespace) -> int:
     _check_labels(arguments, folder)
     results = Results(arguments.out)
     with results.writing():
-        if arguments.again and results.manifest() is not None:
-            results.clear()
         begun = results.manifest()
+        if arguments.again:
+            begun = None
+            if not results.clear():
+                say(
+                    f"{arguments.out} holds other files in {MAPS} or {PARTS}: they are left there.",
+                    aside=True,
+                )
         asked = {} if begun is None else begun["settings"]
         usual_threads = torch.get_num_threads() if arguments.ray is None else 1
         job = Job(
@@ -102,7 +109,7 @@ def batch(arguments: argparse.Namespace) -> int:
             batch=arguments.batch or asked.get("batch") or BATCH[device.type],
             threads=arguments.threads or asked.get("threads") or usual_threads,
         )
-        return Run(job, folder, results, arguments).finish()
+        return Run(job, folder, results, arguments).finish(begun)
 
 
 def _check_labels(arguments: argparse.Namespace, folder: Folder) -> None:
@@ -120,9 +127,18 @@ def _check_labels(arguments: argparse.Namespace, folder: Folder) -> None:
 def _labels(folder: Folder) -> str:
     """How many pictures there are, and how many of them have a label."""
     labelled = sum(entry.label is not None for entry in folder.entries)
-    text = f"{len(folder.entries):,} pictures, {labelled:,} with a label"
+    unlisted = [entry.shown for entry in folder.entries if entry.unlisted]
+    text = f"{len(folder.entries) - len(unlisted):,} pictures, {labelled:,} with a label"
     if folder.without_class:
-        shown = ", ".join(folder.without_class[:5])
-        more = ", ..." if len(folder.without_class) > 5 else ""
-        text += f"; these folders name no class of the model: {shown}{more}"
+        text += f"; these folders name no class of the model: {_few(folder.without_class)}"
+    for words, names in (
+        ("these folders cannot be listed, and are rows with an error", unlisted),
+        ("these are links to folders, which are not followed", folder.links),
+    ):
+        if names:
+            text += f"; {words}: {_few(names)}"
     return f"{text}."
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -95,8 +95,12 @@ def _check(exhibits: Sequence[Exhibit], address: str | None) -> None:
                 "The original file is not the one that the maps are of: choose the picture again."
             )
     if address is not None:
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        try:
+            parts = urlsplit(address)
+            right = parts.scheme in ("http", "https") and bool(parts.netloc)
+        except ValueError:  # brackets that are no address of IPv6
+            right = False
+        if not right:
             raise SettingError(
                 f"The address {quoted(address)} cannot be linked to: give one that begins with "
                 "http:// or https://."

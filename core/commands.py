@@ -11,14 +11,15 @@ from core import models
 from core.attribution import Attribution
 from core.captum_occlusion import captum_occlusion
 from core.console import print_table, progress_line, say
-from core.disk_cache import DiskCache, default_folder
+from core.disk_cache import FOLDER_VARIABLE, DiskCache, default_folder
+from core.errors import SettingError
 from core.explainer import Explainer
-from core.files import npz, png, write
+from core.files import check_writable, npz, write
 from core.identity import provenance_of
 from core.judging import Judge
 from core.memory import memory
 from core.occlusion import OcclusionSurvey
-from core.panel import panel
+from core.panel import panel, png
 from core.rendering import Display
 from core.scenes import read_talk
 from core.scores import UNITS, Question
@@ -59,6 +60,9 @@ def explain(arguments: argparse.Namespace, explainer: Explainer | None = None) -
     """Compute a map; write its numbers, a picture of it, and a record of all settings."""
     explainer = explainer or Explainer()
     setting = setting_of(arguments, explainer)  # a bad setting is refused before any download
+    name = f"{arguments.image.stem}_{arguments.method}_{short(setting)}".rstrip("_")
+    files = {kind: f"{name}.{kind}" for kind in ("npz", "png", "json")}
+    check_writable(arguments.out, files.values())
     work = begin(arguments, explainer)
     question = question_of(arguments, work)
     if isinstance(setting, OcclusionSetting) and getattr(arguments, "engine", "") == "captum":
@@ -78,13 +82,12 @@ def explain(arguments: argparse.Namespace, explainer: Explainer | None = None) -
         if survey.fallback is not None:
             notes.append(survey.fallback)
     record = record_of(arguments.image.name, attribution, work, [*notes, finding])
-    name = f"{arguments.image.stem}_{arguments.method}_{short(setting)}".rstrip("_")
     written = write(
         arguments.out,
         {
-            f"{name}.npz": npz(arrays),
-            f"{name}.png": png(_drawn(work, attribution, says)),
-            f"{name}.json": as_json(record),
+            files["npz"]: npz(arrays),
+            files["png"]: png(_drawn(work, attribution, says)),
+            files["json"]: as_json(record),
         },
     )
     say(f"{says}. {finding}")
@@ -128,6 +131,7 @@ def make_ready(arguments: argparse.Namespace) -> int:
     """Compute what the scenes of a talk show, and keep it on disk; tell what each took."""
     talk = read_talk(arguments.talk)
     disk = DiskCache(default_folder())
+    check_writable(disk.folder, way_out=f"name another cache folder by {FOLDER_VARIABLE}")
     seconds = [0.0] * len(talk.scenes)
     before = time.perf_counter()
     with progress_line() as show:
@@ -141,6 +145,11 @@ def make_ready(arguments: argparse.Namespace) -> int:
         for number, (scene, taken) in enumerate(zip(talk.scenes, seconds, strict=True), 1)
     ]
     print_table(("scene", "title", "seconds"), rows, words=("title",))
+    if disk.problem:
+        raise SettingError(
+            f"Not everything could be kept in {disk.folder} ({disk.problem}): make room there, or "
+            f"name another folder by {FOLDER_VARIABLE}."
+        )
     say(f"Kept in {disk.folder}, until newer results need the room.")
     return 0
 

@@ -3,7 +3,11 @@
 Foreign text cannot act on the terminal: see `core.text`.
 """
 
+import contextlib
+import errno
+import io
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -63,3 +67,37 @@ def make_log_visible() -> None:
     """Let the log say foreign text safely, where nobody has set up another."""
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_VisibleFormatter())
+
+
+def as_process(command: Callable[[], int]) -> int:
+    """Run a command whose output may go anywhere; the exit code of the process.
+
+    A character that the output cannot hold is escaped. Where nobody reads any more, as after
+    ``| head``, the command ends without a word, with the code that shells have for that, 141; where
+    there is no room, with a sentence and code 2.
+    """
+    streams = [each for each in (sys.stdout, sys.stderr) if isinstance(each, io.TextIOWrapper)]
+    for stream in streams:
+        stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            return command()
+        finally:
+            for stream in streams:
+                stream.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and error.errno != errno.ENOSPC:
+            raise
+        if not isinstance(error, BrokenPipeError):
+            with contextlib.suppress(OSError):
+                say(f"There is no room for what is printed ({error.strerror}).", aside=True)
+        for stream in streams:
+            _let_go(stream)
+        return 141 if isinstance(error, BrokenPipeError) else 2
+
+
+def _let_go(stream: io.TextIOWrapper) -> None:
+    """Python would write what is left once more at its end, and complain."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

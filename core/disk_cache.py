@@ -12,18 +12,21 @@ import logging
 import os
 import tempfile
 import time
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 from platformdirs import user_cache_path
 
+from core.files import UnsuitableError, check_replaceable, read_bytes
+from core.unfolding import UnfoldingError, read_array, unzip
+
 LIMIT_BYTES = 512 << 20
 FOLDER_VARIABLE = "WHERE_IT_LOOKED_CACHE"
 
 _FORMAT = b"where-it-looked cache 1"
 _SUFFIX, _UNFINISHED = ".entry", ".writing"
+_MOST_ARRAYS = 1000  # of an entry
 _ABANDONED_SECONDS = 3600  # nobody writes one entry for an hour
 _log = logging.getLogger(__name__)
 
@@ -39,29 +42,32 @@ class DiskCache:
 
     Safe to share between threads and processes. What goes wrong with the disk is logged, and
     nothing more: the value is then not kept, or not found.
+
+    Attributes:
+        folder: where the entries are.
+        problem: why the last value that was lost could not be kept; empty if none was.
     """
 
     def __init__(self, folder: Path, limit_bytes: int = LIMIT_BYTES) -> None:
         """Use a folder, which is made when the first entry is; ``limit_bytes`` bounds it."""
         self.folder = folder
+        self.problem = ""
         self._limit = limit_bytes
 
     def get(self, key: str) -> dict[str, np.ndarray] | None:
         """The arrays under a key (hexadecimal digits), by name; None if there are none."""
         path = self._path(key)
         try:
-            if path.stat().st_size > self._limit:
-                raise _DamagedError("larger than the cache")
-            found = _unpacked(path.read_bytes(), key)
+            found = _unpacked(read_bytes(path, self._limit), key)
             os.utime(path)  # now the most recently used
         except FileNotFoundError:
             return None
-        except OSError as error:
-            _log.warning("the cache cannot be read: %s", error)
-            return None
-        except _DamagedError as error:
+        except (UnsuitableError, _DamagedError) as error:
             _log.warning("cache entry %s is not used: %s", path, error)
             self.remove(key)
+            return None
+        except OSError as error:
+            _log.warning("the cache cannot be read: %s", error)
             return None
         return found
 
@@ -79,8 +85,10 @@ class DiskCache:
             ) as file:
                 unfinished = Path(file.name)
                 file.write(entry)
+            check_replaceable(self._path(key))
             unfinished.replace(self._path(key))
         except OSError as error:
+            self.problem = error.strerror or str(error)
             _log.warning("nothing is kept in the cache %s: %s", self.folder, error)
             if unfinished is not None:
                 _remove(unfinished)
@@ -97,7 +105,7 @@ class DiskCache:
         entries = []
         for path in self.folder.iterdir():
             try:
-                status = path.stat()
+                status = path.lstat()
             except FileNotFoundError:
                 continue  # another process was here
             if path.suffix == _SUFFIX:
@@ -126,14 +134,14 @@ def _unpacked(entry: bytes, key: str) -> dict[str, np.ndarray]:
     header, newline, content = entry.partition(b"\n")
     if header + newline != _header(key, content):
         raise _DamagedError("its first line does not fit its name and content")
-    try:
-        found = np.load(io.BytesIO(content), allow_pickle=False)
-        arrays = dict(found) if isinstance(found, np.lib.npyio.NpzFile) else {}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise _DamagedError(f"its content cannot be read ({error})") from error
-    if not arrays or not all(isinstance(array, np.ndarray) for array in arrays.values()):
+    try:  # packed without compression
+        files = unzip(content, _MOST_ARRAYS, len(content))
+        arrays = {name: read_array(data).copy() for name, data in files.items()}
+    except UnfoldingError as error:
+        raise _DamagedError(f"its content cannot be read, {error}") from error
+    if not arrays:
         raise _DamagedError("its content is something else")
-    return arrays
+    return {name.removesuffix(".npy"): array for name, array in arrays.items()}
 
 
 def _header(key: str, content: bytes) -> bytes:

@@ -11,12 +11,14 @@ from core.attribution import Attribution
 from core.console import print_table, say
 from core.explainer import Explainer
 from core.faithfulness import FaithfulnessSetting
-from core.files import npz, png, write
+from core.files import check_writable, npz, write
 from core.judgement import Case
 from core.judging import Judge
+from core.panel import png
 from core.scores import Question
-from core.settings import method_name, short
+from core.settings import Setting, method_name, short
 from core.story import percent
+from core.text import as_text
 from core.trust_drawing import drawing
 from core.wording import method_title
 from core.work import (
@@ -32,10 +34,19 @@ from core.work import (
     setting_of,
 )
 
+_TABLE, _SHEET = "predictions.csv", "study.png"  # of the study
+
 
 def reproduce(arguments: argparse.Namespace) -> int:
     """Make the study's six maps for any model: files, one page with all, a table of predictions."""
     files = study.picture_files(arguments.images)
+    wanted = [
+        f"{_map_name(name, setting)}.{kind}"
+        for name in files
+        for setting in study.maps(name).values()
+        for kind in ("npz", "json")
+    ]
+    check_writable(arguments.out, [*wanted, _TABLE, _SHEET])
     explainer = Explainer()
     seen: dict[str, Image.Image] = {}
     found: dict[str, dict[str, Attribution]] = {}
@@ -46,25 +57,31 @@ def reproduce(arguments: argparse.Namespace) -> int:
         arguments.image = path
         work = begin(arguments, explainer)
         top = work.ranking(1)[0]
-        rows.append((path.name, str(top.index), top.name, f"{top.probability:.7f}"))
-        answers[name] = f"{path.name}: {top.name}, {percent(top.probability)}"
+        called = as_text(path.name)
+        rows.append((called, str(top.index), top.name, f"{top.probability:.7f}"))
+        answers[name] = f"{called}: {top.name}, {percent(top.probability)}"
         seen[name] = work.classifier.record.preprocessing.picture(work.picture.image)
         found[name] = {}
         for title, setting in study.maps(name).items():
             made = found[name][title] = by_explainer(work, setting, Question(top.index))
             record = record_of(path.name, made, work, list(work.picture.notes))
-            file = f"{name}_{method_name(setting)}_{short(setting)}"
+            file = _map_name(name, setting)
             output[f"{file}.npz"] = npz({"values": made.values})
             output[f"{file}.json"] = as_json(record)
     header = ("picture", "class", "name", "probability")
     table = io.StringIO()
     csv.writer(table).writerows([header, *rows])
-    output["predictions.csv"] = table.getvalue().encode()
-    output["study.png"] = png(study.sheet(seen, found, answers))
+    output[_TABLE] = table.getvalue().encode()
+    output[_SHEET] = png(study.sheet(seen, found, answers))
     say(model_line(work.classifier))
     print_table(header, rows, words=("picture", "name"))
     say(f"Wrote {', '.join(map(str, write(arguments.out, output)))}")
     return 0
+
+
+def _map_name(picture: str, setting: Setting) -> str:
+    """What the files of a map of the study are called, without their endings."""
+    return f"{picture}_{method_name(setting)}_{short(setting)}"
 
 
 def judge(arguments: argparse.Namespace) -> int:
@@ -78,6 +95,9 @@ def judge(arguments: argparse.Namespace) -> int:
         seed=arguments.order_seed,
         baseline=baseline_named(arguments.reveal, explainer),
     )
+    name = f"{arguments.image.stem}_{arguments.method}_{short(setting)}".rstrip("_") + "_trust"
+    files = {kind: f"{name}.{kind}" for kind in ("json", "png")}
+    check_writable(arguments.out, files.values())
     work = begin(arguments, explainer)
     question = question_of(arguments, work)
     attribution = by_explainer(work, setting, question)
@@ -85,12 +105,11 @@ def judge(arguments: argparse.Namespace) -> int:
     judgement = judged(Judge(explainer), case, how)
     record = record_of(arguments.image.name, attribution, work, list(work.picture.notes))
     record["trust"] = trust.record(judgement)
-    name = f"{arguments.image.stem}_{arguments.method}_{short(setting)}".rstrip("_") + "_trust"
     written = write(
         arguments.out,
         {
-            f"{name}.json": as_json(record),
-            f"{name}.png": png(drawing(judgement, f"{answer(work)}. {method_title(attribution)}")),
+            files["json"]: as_json(record),
+            files["png"]: png(drawing(judgement, f"{answer(work)}. {method_title(attribution)}")),
         },
     )
     for badge in trust.badges(judgement):

@@ -1,8 +1,8 @@
 """The commands that hand results on: `explain` for files and bundles, and `verify`."""
 
 import argparse
+import errno
 import itertools
-from pathlib import Path
 from typing import Any
 
 from core import commands, trust
@@ -12,7 +12,7 @@ from core.errors import BundleError, SettingError
 from core.exhibits import Exhibit
 from core.explainer import Explainer
 from core.faithfulness import FaithfulnessSetting
-from core.files import write
+from core.files import check_writable, read_bytes, write
 from core.judgement import Case
 from core.judging import Judge
 from core.methods import METHODS, options_of
@@ -20,6 +20,7 @@ from core.picture import read_picture
 from core.rendering import Display
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting
+from core.text import as_text
 from core.unpacking import MAX_PACKED
 from core.verify import verify
 from core.work import METHOD_ALIASES, begin, by_explainer, judged, question_of, setting_of
@@ -38,6 +39,10 @@ def explain(arguments: argparse.Namespace) -> int:
         raise SettingError("--engine is for files alone: leave it out, or leave out --bundle.")
     if arguments.bundle is None and arguments.trust:
         raise SettingError("--trust is for bundles: add --bundle FILE, or use the command trust.")
+    if arguments.out is not None:
+        check_writable(arguments.out)
+    if arguments.bundle is not None:
+        check_writable(arguments.bundle.parent, [arguments.bundle.name])
     explainer = Explainer()
     judge = Judge(explainer)
     chosen = [_of_method(arguments, method) for method in dict.fromkeys(arguments.method)]
@@ -62,10 +67,9 @@ def explain(arguments: argparse.Namespace) -> int:
                 case = Case(work.classifier, work.picture, setting, attribution)
                 worth[title] = trust.record(judged(judge, case, FaithfulnessSetting()))
         if maps:
-            original = image.read_bytes() if arguments.original else None
-            exhibits.append(
-                Exhibit(work.classifier, work.picture, maps, image.name, worth, original)
-            )
+            original = read_picture(image) if arguments.original else None
+            name = as_text(image.name)
+            exhibits.append(Exhibit(work.classifier, work.picture, maps, name, worth, original))
     if arguments.bundle is not None:
         with progress_line() as show:
             show("Drawing …")
@@ -77,8 +81,7 @@ def explain(arguments: argparse.Namespace) -> int:
                 photo=not arguments.no_photo,
                 address=arguments.link,
             )
-        place = Path(arguments.bundle)
-        (written,) = write(place.parent, {place.name: data})
+        (written,) = write(arguments.bundle.parent, {arguments.bundle.name: data})
         say(f"Wrote {written}, {len(data) / 1e6:.1f} MB")
     return 0
 
@@ -86,19 +89,25 @@ def explain(arguments: argparse.Namespace) -> int:
 def check(arguments: argparse.Namespace) -> int:
     """Compute a bundle again and say whether it is what it says; exit code 1 if it is not."""
     try:
-        if arguments.bundle.stat().st_size > MAX_PACKED:
+        data = read_bytes(arguments.bundle, MAX_PACKED)
+    except OSError as error:
+        if error.errno == errno.EFBIG:
             raise BundleError(
                 f"{arguments.bundle} is larger than a bundle can be ({MAX_PACKED:,} bytes): "
                 "check the path."
-            )
-        data = arguments.bundle.read_bytes()
-    except OSError as error:
+            ) from error
         raise BundleError(
             f"{arguments.bundle} cannot be read ({error.strerror}): check the path."
         ) from error
     image = None if arguments.image is None else read_picture(arguments.image)
     with progress_line() as show:
-        verdict = verify(data, image=image, device=arguments.device, report=show)
+        verdict = verify(
+            data,
+            image=image,
+            device=arguments.device,
+            passes=arguments.passes,
+            report=show,
+        )
     for sentence in (*verdict.equal, *verdict.notes, *verdict.different):
         say(sentence)
     if verdict.different:

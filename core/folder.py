@@ -6,39 +6,62 @@ the credentials of the environment. Labels come from
 - sub-folders: the first below the folder, named by class name, WordNet id or class index;
 - a CSV in place of the folder, with a column ``path`` and, if there are labels, ``label``; its
   paths are relative to the folder that it lies in.
+
+Nothing is left out without a word: a sub-folder that cannot be listed is an entry of its own, which
+cannot be read, and links to folders, which are not followed, are named.
 """
 
 import csv
+import errno
 import hashlib
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import fsspec
+from fsspec.asyn import AsyncFileSystem
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractFileSystem
 
 from core.errors import FolderError, ImageError
+from core.files import read_bytes
 from core.images import MAX_BYTES
-from core.labelling import ClassNames
+from core.labelling import label_of, labels_of
+from core.picture import not_read
+from core.text import as_text
+
+_Kind = Literal["file", "folder", "link", "other"]
+_Listing = Callable[[str], Iterable[tuple[str, _Kind]]]
 
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"),
     *(".heic", ".heif"),  # as phones write them: a row that says why it cannot be read
 )
+MAX_LIST = 200 * 1000 * 1000  # bytes of a CSV
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture of a folder.
+    """A picture of a folder, or a sub-folder whose pictures cannot be listed.
 
     Attributes:
-        path: relative to the folder, with ``/``.
+        path: relative to the folder, with ``/``; as the system gives it, which may be no Unicode.
         label: index of the class that it is said to show, or None.
+        unlisted: why a sub-folder cannot be listed; empty for a picture.
     """
 
     path: str
     label: int | None = None
+    unlisted: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The path as Unicode."""
+        return as_text(self.path)
 
 
 @dataclass(frozen=True)
@@ -49,18 +72,20 @@ class Folder:
         address: the folder, as fsspec takes it; a path of this machine is absolute.
         entries: sorted by path.
         without_class: the sub-folders that name no class, where others do.
+        links: links to folders, relative to the folder; they are not followed.
     """
 
     address: str
     entries: tuple[Entry, ...]
     without_class: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
         """SHA-256 of all paths and labels."""
         found = hashlib.sha256()
         for entry in self.entries:
-            found.update(f"{entry.path}\0{entry.label}\0".encode())
+            found.update(f"{entry.shown}\0{entry.label}\0".encode())
         return found.hexdigest()
 
 
@@ -74,64 +99,146 @@ def list_folder(address: str, class_names: tuple[str, ...]) -> Folder:
         system, root = fsspec.core.url_to_fs(address)
         if not system.exists(root):
             raise FolderError(f"There is no {address}: give a folder, or a CSV of path and label.")
-        if system.isfile(root):
-            return _from_csv(system, root, address, ClassNames(class_names))
-        paths = sorted(_pictures(system, root))
+        if system.isfile(root) or not system.isdir(root):
+            return _from_csv(system, root, address, class_names)
+        links: list[str] = []
+        found = sorted(_entries(system, root, links), key=lambda entry: entry.shown)
     except FolderError:
         raise
     except Exception as error:  # each kind of address has a library with errors of its own
         extra = "; install requirements-cluster.txt" if isinstance(error, ImportError) else ""
-        reason = (str(error) or type(error).__name__).rstrip(".")
-        raise FolderError(f"{address} cannot be read ({reason}){extra}.") from error
+        raise FolderError(f"{address} cannot be read ({_reason(error)}){extra}.") from error
+    paths = [entry.path for entry in found if not entry.unlisted]
     if not paths:
-        raise FolderError(f"{address} holds no picture: looked for {', '.join(SUFFIXES)}.")
+        why = "".join(f"; {entry.shown}: {entry.unlisted}" for entry in found[:1])
+        raise FolderError(f"{address} holds no picture: looked for {', '.join(SUFFIXES)}{why}.")
     folders = dict.fromkeys(path.split("/")[0] for path in paths if "/" in path)
-    classes = ClassNames(class_names).by_folder(folders)
+    classes = labels_of(class_names, folders)
     return Folder(
         system.unstrip_protocol(root) if "://" in address else root,
         tuple(
-            Entry(path, classes.get(path.split("/")[0]) if "/" in path else None) for path in paths
+            replace(entry, label=classes.get(entry.path.split("/")[0]))
+            if "/" in entry.path and not entry.unlisted
+            else entry
+            for entry in found
         ),
         tuple(folder for folder in folders if folder not in classes) if classes else (),
+        tuple(sorted(map(as_text, links))),
     )
 
 
-def _pictures(system: Any, root: str) -> Iterator[str]:
-    """Relative paths of the pictures below a folder; nothing hidden, no device, no pipe."""
-    for found, info in system.find(root, detail=True).items():
-        path = found[len(root) :].lstrip("/") if found.startswith(root) else found
-        hidden = any(part.startswith(".") for part in path.split("/"))
-        if hidden or PurePosixPath(path).suffix.lower() not in SUFFIXES:
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return reason.rstrip(".")
+
+
+def _entries(system: Any, root: str, links: list[str]) -> Iterator[Entry]:
+    """The pictures below a folder, and the folders that cannot be listed; nothing hidden.
+
+    Args:
+        system: of fsspec.
+        root: the folder in it.
+        links: is given the links to folders, as relative paths.
+
+    Raises:
+        OSError: the folder itself cannot be listed.
+    """
+    if not isinstance(system, LocalFileSystem) and not _lists_by_folder(system):
+        for path, info in system.find(root, detail=True).items():
+            relative = _below(root, path)
+            if info["type"] == "file" and _is_picture(relative):
+                yield Entry(relative)
+        return
+    listing: _Listing = _local if isinstance(system, LocalFileSystem) else partial(_listed, system)
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            inside = list(listing(folder))
+        except OSError as error:
+            if folder == root:
+                raise
+            yield Entry(_below(root, folder), unlisted=_reason(error))
             continue
-        if info["type"] == "file" or info.get("islink"):
-            yield path.encode("utf-8", "backslashreplace").decode()  # a name may be no Unicode
+        for path, kind in inside:
+            relative = _below(root, path)
+            if kind == "folder" and not relative.split("/")[-1].startswith("."):
+                waiting.append(path)
+            elif kind in ("file", "link") and _is_picture(relative):
+                yield Entry(relative)
+            elif kind == "link" and not _is_hidden(relative) and system.isdir(path):
+                links.append(relative)
 
 
-def _from_csv(system: Any, path: str, address: str, classes: ClassNames) -> Folder:
+def _lists_by_folder(system: Any) -> bool:
+    """Whether fsspec walks an address folder by folder; object stores list all of it at once."""
+    how = type(system)._find if isinstance(system, AsyncFileSystem) else type(system).find
+    return how in (AbstractFileSystem.find, AsyncFileSystem._find)
+
+
+def _local(folder: str) -> Iterator[tuple[str, _Kind]]:
+    """What lies in a folder of this machine; a device, a pipe and a socket are something other."""
+    with os.scandir(folder) as found:
+        for each in found:
+            kind: _Kind = "other"
+            if each.is_symlink():
+                kind = "link"
+            elif each.is_dir(follow_symlinks=False):
+                kind = "folder"
+            elif each.is_file(follow_symlinks=False):
+                kind = "file"
+            yield f"{folder.rstrip('/')}/{each.name}", kind
+
+
+def _listed(system: Any, folder: str) -> Iterator[tuple[str, _Kind]]:
+    """What lies in a folder elsewhere."""
+    for info in system.ls(folder, detail=True):
+        path = info["name"].rstrip("/")
+        if path != folder.rstrip("/"):
+            yield path, "folder" if info["type"] == "directory" else info["type"]
+
+
+def _below(root: str, path: str) -> str:
+    return path[len(root) :].lstrip("/") if path.startswith(root) else path
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/"))
+
+
+def _is_picture(path: str) -> bool:
+    return not _is_hidden(path) and PurePosixPath(path).suffix.lower() in SUFFIXES
+
+
+def _from_csv(system: Any, path: str, address: str, class_names: tuple[str, ...]) -> Folder:
     """The pictures of a CSV; the same path twice is a mistake."""
-    with system.open(path, "rb") as file:
-        text = io.TextIOWrapper(file, "utf-8-sig", newline="")
-        reader = csv.DictReader(text)
-        if "path" not in (reader.fieldnames or ()):
+    known = cache(partial(label_of, class_names))  # a list has many pictures of each class
+    text = io.TextIOWrapper(io.BytesIO(_read(system, path, MAX_LIST)), "utf-8-sig", newline="")
+    reader = csv.DictReader(text, skipinitialspace=True)
+    reader.fieldnames = columns = [name.strip().lower() for name in reader.fieldnames or ()]
+    if "path" not in columns:
+        raise FolderError(
+            f"{address} has no column path: its first line must be path, or path,label."
+        )
+    for column in ("path", "label"):
+        if columns.count(column) > 1:
+            raise FolderError(f"{address} has several columns {column}: leave one.")
+    labels: dict[str, int | None] = {}
+    for row in reader:
+        where = f"{address}, line {reader.line_num}"
+        name = str(PurePosixPath((row["path"] or "").strip()))
+        if name == "." or name.startswith("/") or ".." in PurePosixPath(name).parts:
             raise FolderError(
-                f"{address} has no column path: its first line must be path, or path,label."
+                f'{where}: the path "{row["path"]}" is not one below the folder of the CSV: '
+                "put the CSV there."
             )
-        labels: dict[str, int | None] = {}
-        for row in reader:
-            where = f"{address}, line {reader.line_num}"
-            name = str(PurePosixPath((row["path"] or "").strip()))
-            if name == "." or name.startswith("/") or ".." in PurePosixPath(name).parts:
-                raise FolderError(
-                    f'{where}: the path "{row["path"]}" is not one below the folder of the CSV: '
-                    "put the CSV there."
-                )
-            if name in labels:
-                raise FolderError(f"{where}: {name} is there twice; leave one.")
-            label = (row.get("label") or "").strip()
-            try:
-                labels[name] = classes.must_find(label) if label else None
-            except FolderError as error:
-                raise FolderError(f"{where}: {error}") from None
+        if name in labels:
+            raise FolderError(f"{where}: {name} is there twice; leave one.")
+        label = (row.get("label") or "").strip()
+        try:
+            labels[name] = known(label) if label else None
+        except FolderError as error:
+            raise FolderError(f"{where}: {error}") from None
     if not labels:
         raise FolderError(f"{address} names no picture: write one path in each line.")
     folder = path.rpartition("/")[0]
@@ -147,16 +254,28 @@ def read_entry(address: str, entry: Entry) -> bytes:
     Raises:
         ImageError: it cannot be read, or is over the limit.
     """
+    if entry.unlisted:
+        raise ImageError(
+            f"{entry.shown} is a folder that cannot be listed ({entry.unlisted}), so that its "
+            "pictures are missing: check its rights."
+        )
     try:
         system, root = fsspec.core.url_to_fs(address)
-        with system.open(f"{root.rstrip('/')}/{entry.path}", "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        return _read(system, f"{root.rstrip('/')}/{entry.path}", MAX_BYTES)
     except Exception as error:  # as above
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise ImageError(f"{entry.path} cannot be read ({reason}): check the path.") from error
-    if len(data) > MAX_BYTES:
-        raise ImageError(
-            f"The file has more than the {MAX_BYTES:,} bytes that are allowed; "
-            "make the picture smaller or save it with stronger compression."
-        )
+        raise not_read(entry.shown, error) from error
+
+
+def _read(system: Any, path: str, limit: int) -> bytes:
+    """The bytes of a file, on this machine of a regular one.
+
+    Raises:
+        Exception: it cannot be read; an OSError with ``EFBIG``: it has more than ``limit`` bytes.
+    """
+    if isinstance(system, LocalFileSystem):
+        return read_bytes(path, limit)
+    with system.open(path, "rb") as file:
+        data: bytes = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", path)
     return data

@@ -6,9 +6,12 @@ from core.integration import MOST_POINTS
 from core.settings import (
     GradientShapSetting,
     IntegratedGradientsSetting,
+    OcclusionSetting,
     Setting,
     SmoothSetting,
+    SuperpixelSetting,
 )
+from core.windows import WindowGrid
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,25 @@ class Forecast:
     passes: int
     seconds: float | None
     known: int = 0
+
+
+def all_passes(setting: Setting, side: int) -> int:
+    """Passes that a map takes, at most, if nothing is known beforehand.
+
+    Args:
+        setting: the method.
+        side: of the model's square input, in pixels.
+
+    Raises:
+        SettingError: a window or stride is out of range.
+    """
+    match setting:
+        case OcclusionSetting(window=window, stride=stride):
+            return WindowGrid((side, side), (window, window), (stride, stride)).count
+        case SuperpixelSetting(segments=segments):
+            return segments
+        case _:
+            return gradient_passes(setting)
 
 
 def gradient_passes(setting: Setting) -> int:

@@ -9,6 +9,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from core.errors import ImageError
+from core.files import UnsuitableError, read_bytes
 from core.folder import SUFFIXES, Entry, read_entry
 from core.images import MAX_BYTES
 
@@ -32,7 +33,7 @@ def read_below(address: str, path: str) -> bytes:
         raise ImageError(f"The name of this picture does not end in {', '.join(SUFFIXES)}.")
     try:
         system, root = fsspec.core.url_to_fs(address)
-    except (OSError, ValueError, ImportError) as error:
+    except Exception as error:  # each kind of address has a library with errors of its own
         raise ImageError("The folder of the pictures cannot be reached from here.") from error
     if not isinstance(system, LocalFileSystem):
         return read_entry(address, Entry(path))
@@ -50,16 +51,12 @@ def read_inside(folder: Path, path: str, limit: int) -> bytes:
         file = (root / path).resolve(strict=True)
         if not file.is_relative_to(root):
             raise ImageError("The path of this file leads out of the folder of the table.")
-        if not file.is_file():
-            raise ImageError("This is no ordinary file.")
-        with file.open("rb") as opened:
-            data = opened.read(limit + 1)
+        return read_bytes(file, limit)
     except FileNotFoundError as error:
         raise ImageError("The file is not there any more.") from error
+    except UnsuitableError as error:  # says nothing of where it lies
+        raise ImageError(f"The file cannot be read: {error.strerror}.") from error
     except (OSError, ValueError, RuntimeError) as error:
         if isinstance(error, ImageError):
             raise
         raise ImageError("The file cannot be read.") from error
-    if len(data) > limit:
-        raise ImageError(f"The file has more than the {limit:,} bytes that are allowed.")
-    return data

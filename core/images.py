@@ -1,19 +1,22 @@
 """From untrusted bytes to one upright sRGB picture, or to one sentence saying why not.
 
-Everything a file can carry besides its pixels (EXIF, GPS, ICC, comments) ends here.
+Everything a file can carry besides its pixels (EXIF, GPS, ICC, comments) ends here. Decoders are
+written in C: what is not trusted is decoded by a process of its own, which imports no more than
+this module does at its start.
 """
 
 import hashlib
 import io
 import logging
+import os
 import re
 import time
 import warnings
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import IO, Any
 
-import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageFile, ImageOps, features
+from PIL import AvifImagePlugin, ExifTags, Image, ImageFile, ImageOps, features
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -22,7 +25,8 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from core import avif
+from core import isolated
+from core.colours import split_alpha, to_srgb
 from core.errors import ImageError
 
 MAX_BYTES = 20 * 1000 * 1000  # 20 MB, decimal
@@ -33,6 +37,11 @@ MAX_TILES = 100_000  # strips or tiles of a TIFF: Pillow needs a second for this
 MAX_SCANS = 100  # of a JPEG; each goes over all pixels, however few bytes it has (10 are usual)
 MAX_READS = 600_000  # pieces that a reader may take from a file: some seconds in the worst case
 MAX_SECONDS = 10  # of processor time, for reading and decoding
+
+_BASE = 200 * 1000 * 1000  # bytes of memory for Python and Pillow in a process of its own
+_EACH = 24  # bytes for a pixel: planes of 16 bits with alpha, and three copies as RGBA
+_AVIF_THREADS = 4
+_ROWS = 256
 
 log = logging.getLogger(__name__)
 
@@ -92,13 +101,77 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def open_image(data: bytes) -> Image.Image:
+def open_image(data: bytes, *, trusted: bool = False) -> Image.Image:
     """Decode the first frame of a picture file as an upright, opaque sRGB picture.
 
-    Returns a picture of mode RGB, (width, height) after EXIF orientation, 8 bits a channel, whose
-    `info` is exactly `{"notes": tuple[str, ...]}`: sentences on what was changed, none if nothing.
-    Raises ImageError, and nothing else, for bytes that are not such a picture or over a limit.
+    Args:
+        data: the file.
+        trusted: whether it is a file of this machine's own: it is decoded in this process, which
+            takes 80 ms less, and which a fault in a decoder would end. An AVIF never is: only its
+            decoder finds out how many pixels it holds, 1,300 bytes can ask for gigabytes.
+
+    Returns:
+        A picture of mode RGB, (width, height) after EXIF orientation, 8 bits a channel, whose
+        `info` is exactly `{"notes": tuple[str, ...]}`: sentences on what was changed, none if
+        nothing.
+
+    Raises:
+        ImageError: the bytes are not such a picture, or over a limit.
+        ResourceError: no process can be started for it.
     """
+    name = _format(data)
+    if trusted and name != "AVIF":
+        return _opened(data, name)
+    told, pixels = _apart("packed", data, name)
+    image = Image.frombytes("RGB", tuple(told["size"]), pixels)
+    image.info = {"notes": tuple(told["notes"])}
+    return image
+
+
+def grey16(data: bytes, size: tuple[int, int]) -> bytes:
+    """The pixels of an untrusted PNG of 16-bit greys: little-endian uint16, row by row.
+
+    Raises:
+        ImageError: it is no such picture of this size, (width, height).
+    """
+    return bytes(_apart("packed_grey16", data, "PNG", *size)[1])
+
+
+def _apart(function: str, data: bytes, name: str, *arguments: int) -> tuple[Any, bytearray]:
+    """What a function of this module makes of a file in a process of its own."""
+    limits = isolated.Limits(_BASE + _EACH * MAX_PIXELS, MAX_SECONDS + 2, 3 * MAX_PIXELS)
+    try:
+        return isolated.run(f"{__name__}:{function}", data, limits, *arguments)
+    except isolated.StoppedError as error:
+        log.info("refused a %s file: %s", name, error)
+        raise ImageError(_damaged(name)) from error
+
+
+def packed(file: IO[bytes]) -> isolated.Parsed:
+    """Decode a picture with as much memory as its stated size is worth, for `open_image`."""
+    data = file.read()
+    AvifImagePlugin.DEFAULT_MAX_THREADS = min(_AVIF_THREADS, os.cpu_count() or 1)
+    image = _opened(data, _format(data), isolated.allow)
+
+    def write(out: IO[bytes]) -> None:
+        for top in range(0, image.height, _ROWS):
+            rows = image.crop((0, top, image.width, min(top + _ROWS, image.height)))
+            out.write(rows.tobytes())
+
+    return {"size": image.size, "notes": image.info["notes"]}, write
+
+
+def packed_grey16(file: IO[bytes], width: int, height: int) -> isolated.Parsed:
+    """Decode a PNG, for `grey16`."""
+    png = PngImageFile(io.BytesIO(file.read()))
+    if (png.size, png.mode) != ((width, height), "I;16"):
+        raise ImageError("The picture is of another size or kind.")
+    pixels = png.tobytes()
+    return None, lambda out: out.write(pixels)
+
+
+def _format(data: bytes) -> str:
+    """Which reader is for a file, by its first bytes."""
     if not data:
         raise ImageError(f"The file is empty; choose a {_FORMATS} picture.")
     if len(data) > MAX_BYTES:
@@ -109,24 +182,33 @@ def open_image(data: bytes) -> Image.Image:
     name = next((n for n, (mark, _) in _READERS.items() if re.match(mark, data, re.S)), None)
     if name is None:
         raise ImageError(f"The file is not a picture of a known format; save it as {_FORMATS}.")
+    return name
+
+
+def _opened(data: bytes, name: str, allow: Callable[[int], object] = lambda _: None) -> Image.Image:
+    """Decode a `name` file in this process; ``allow`` is told what memory its size is worth."""
     if _QUIET not in warnings.filters[:1]:  # the first call, or somebody added a filter since
         others = [f for f in warnings.filters if f != _QUIET]
         warnings.filters[:] = [_QUIET, *others]  # type: ignore[index]
     token = _reading.set(True)
     try:
-        return _decode(data, name)
+        return _decode(data, name, allow)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:  # a reader's own limit, above ours
         raise ImageError(_too_many_pixels("far more")) from error
     except Exception as error:  # decoders of untrusted bytes may raise anything
         log.info("refused a %s file", name, exc_info=True)
-        raise ImageError(
-            f"The {name} file is incomplete, damaged or of an unusual kind; "
-            "get it again, or export it as an ordinary JPEG or PNG."
-        ) from error
+        raise ImageError(_damaged(name)) from error
     finally:
         _reading.reset(token)
+
+
+def _damaged(name: str) -> str:
+    return (
+        f"The {name} file is incomplete, damaged or of an unusual kind; "
+        "get it again, or export it as an ordinary JPEG or PNG."
+    )
 
 
 def _too_many_pixels(count: str) -> str:
@@ -134,7 +216,7 @@ def _too_many_pixels(count: str) -> str:
     return f"The picture has {count} pixels and at most {limit} are allowed; make it smaller first."
 
 
-def _decode(data: bytes, name: str) -> Image.Image:
+def _decode(data: bytes, name: str, allow: Callable[[int], object]) -> Image.Image:
     """Check the header of a `name` file, then decode it into what open_image promises."""
     deadline = time.thread_time() + MAX_SECONDS
     if name == "JPEG" and len(_SCAN.findall(data)) > MAX_SCANS:
@@ -159,27 +241,24 @@ def _decode(data: bytes, name: str) -> Image.Image:
         tags: Any = file.tag_v2  # type: ignore[attr-defined]
         if int(tags.get(322, 0)) * int(tags.get(323, 0)) > MAX_PIXELS:
             raise ValueError("a tile is larger than any picture may be")
+    allow(_BASE + _EACH * width * height)
     notes = _frame_notes(file, _Reader(data, deadline), name)
     raw = repr(file.tile) if name in ("PNG", "TIFF") else ""  # tells the pixel layout in the file
     if ";16" in raw or ";12" in raw:
         notes.append("The picture has more than 8 bits per channel and was scaled to 8.")
-    image: Image.Image = file
-    if name == "AVIF":
-        image = avif.decoded(data, file.mode, file.size, MAX_SECONDS)
-        image.info = {}
-    else:
-        file.load()
+    file.load()
+    file.fp = None  # for an AVIF a copy of all pixels
     try:
         turn = file.getexif().get(ExifTags.Base.Orientation, 1)  # a TIFF has been turned by load
     except Exception:  # untrusted metadata, and the pixels are fine without it
         log.info("ignored broken EXIF data", exc_info=True)
         turn = 1
     profile = file.info.get("icc_profile")
-    colours, alpha = _split_alpha(image, raw)
-    del file, image  # as soon as it is not needed: four copies of 50 megapixels are 800 MB
+    colours, alpha = split_alpha(file, raw)
+    del file  # as soon as it is not needed: four copies of 50 megapixels are 800 MB
     if colours.mode == "CMYK":
         notes.append("Its print colours (CMYK) were converted to RGB and may look different.")
-    rgb = _to_srgb(colours, profile, notes)
+    rgb = to_srgb(colours, profile, notes)
     del colours
     if alpha is not None and alpha.getextrema() != (255, 255):
         paper = Image.new("RGB", rgb.size, "white")
@@ -214,47 +293,3 @@ def _frame_notes(file: ImageFile.ImageFile, again: _Reader, name: str) -> list[s
     if frames == 0 or "mp" in file.info or (name == "TIFF" and getattr(file, "is_animated", False)):
         return ["The file holds more than one picture; only the first is shown."]
     return []
-
-
-def _split_alpha(file: Image.Image, raw: str) -> tuple[Image.Image, Image.Image | None]:
-    """Return the colours (8 bits, any mode without alpha) and alpha (mode L) or None if opaque."""
-    key = file.info.get("transparency")  # the transparent value, or a palette's alphas
-    if file.mode.startswith("I;16"):
-        values = np.asarray(file)
-        white = 4095 if "I;12" in raw else 65535
-        # A table: arithmetic on the whole picture would need several times its memory.
-        table = np.minimum((np.arange(65536) * 255 + white // 2) // white, 255).astype(np.uint8)
-        if getattr(file, "tag_v2", {}).get(262) == 0:  # TIFF with 0 as white: Pillow leaves it so
-            table = 255 - table
-        mask = None if key is None else Image.fromarray((values != key) * np.uint8(255))
-        return Image.fromarray(table[values]), mask
-    # Pillow scales the pixels of a PNG to 8 bits, but not this value.
-    if key is not None and file.mode == "RGB" and ";16" in raw:
-        file.info["transparency"] = tuple(v >> 8 for v in key)
-    elif key is not None and file.mode == "L":
-        file.info["transparency"] = key * (85 if "L;2" in raw else 17 if "L;4" in raw else 1)
-    image: Image.Image = file
-    if key is not None or file.mode in ("P", "PA", "La"):
-        image = file.convert("LA" if file.mode in ("1", "L", "La") else "RGBA")
-    if image.mode not in ("LA", "RGBA"):
-        return image, None
-    return image.convert("L" if image.mode == "LA" else "RGB"), image.getchannel("A")
-
-
-def _to_srgb(colours: Image.Image, profile: Any, notes: list[str]) -> Image.Image:
-    """Convert to mode RGB, through the ICC profile if it is readable and fits the colours."""
-    if profile and colours.mode in ("L", "RGB", "CMYK"):
-        try:
-            source = ImageCms.getOpenProfile(io.BytesIO(profile))
-            space = source.profile.xcolor_space.strip()
-            if space == "RGB" and colours.mode == "L":  # grey, written with a colour profile
-                colours = colours.convert("RGB")
-            known = "srgb" in (source.profile.profile_description or "").lower()
-            if not known and space == {"L": "GRAY"}.get(colours.mode, colours.mode):
-                srgb = ImageCms.createProfile("sRGB")
-                done = ImageCms.profileToProfile(colours, source, srgb, outputMode="RGB")
-                notes.append("Its colours were converted from its own profile to sRGB.")
-                return done or colours.convert("RGB")
-        except Exception:  # untrusted metadata, and the pixels are fine without it
-            log.info("ignored a broken ICC profile", exc_info=True)
-    return colours.convert("RGB")

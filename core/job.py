@@ -25,6 +25,9 @@ PART = 32
 BATCH = {"cpu": 4, "cuda": 32, "mps": 8}
 """Pictures in a forward pass. More of them do not fit into a CPU's caches, and take longer each."""
 
+MOST_AT_ONCE = 1024
+"""Of threads, workers and pictures in a forward pass; far more end the process, or do nothing."""
+
 _NAMES = {method: alias for alias, method in METHOD_ALIASES.items()}
 
 Target = Literal["predicted", "label", "contrast"]
@@ -57,6 +60,18 @@ class Job:
     score: ScoreKind = "logit"
     batch: int = BATCH["cpu"]
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse numbers that no machine is made for; a manifest may hold any.
+
+        Raises:
+            SettingError: there are too many, or none.
+        """
+        for name, number in (("batch", self.batch), ("threads", self.threads)):
+            if not 1 <= number <= MOST_AT_ONCE:
+                raise SettingError(
+                    f"{name.capitalize()}: {number:,}; choose between 1 and {MOST_AT_ONCE:,}."
+                )
 
     def settings(self) -> dict[str, Any]:
         """What results depend on, as JSON types."""

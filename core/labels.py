@@ -1,4 +1,4 @@
-"""Searching a model's class names, and saying so when the class that a person means is not there.
+"""Searching a model's classes, and saying so when the one that a person means is not there.
 
 ImageNet-1k has black swan and goose but no mute swan, jacamar but no kingfisher: a model can only
 answer with the names it has, which is why a swan can come out as a king penguin.
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from core.text import plain
+from core.wordnet import class_of
 
 # Names that people look for, that ImageNet-1k lacks, and the classes nearest in kind or in looks.
 _ABSENT: dict[str, tuple[str, ...]] = {
@@ -40,23 +41,38 @@ _ABSENT: dict[str, tuple[str, ...]] = {
 }
 
 
+_WORDNET = re.compile(r"n\d{8}")
+
+
 @dataclass(frozen=True)
 class Search:
     """What a search for a class found.
 
     Attributes:
         query: what was asked for.
-        index: the class of exactly that name (case ignored), or None.
-        nearest: indices of other classes worth offering, best first; may be empty.
+        index: the class that it names, or None.
+        choices: indices of the classes that it fits equally well, if there are several.
+        nearest: indices of other classes worth offering where it fits none, best first.
     """
 
     query: str
     index: int | None
+    choices: tuple[int, ...]
     nearest: tuple[int, ...]
 
+    @property
+    def offers(self) -> tuple[int, ...]:
+        """Indices of the classes that may have been meant."""
+        return self.choices or self.nearest
+
     def sentence(self, class_names: tuple[str, ...]) -> str:
-        """What to tell the person who searched for a class that is not there."""
-        begin = f'This model has no class "{plain(self.query)}" among its {len(class_names):,}.'
+        """What to tell the person who searched, if no class was found."""
+        query = plain(self.query)
+        if self.choices:
+            shown = display_names(class_names)
+            written = " or ".join(f"{shown[index]} (class {index})" for index in self.choices)
+            return f'"{query}" names several classes: write {written} exactly so.'
+        begin = f'This model has no class "{query}" among its {len(class_names):,}.'
         if not self.nearest:
             return f"{begin} Try another word, or its index from 0 to {len(class_names) - 1}."
         offered = ", ".join(class_names[i] for i in self.nearest)
@@ -64,7 +80,7 @@ class Search:
 
 
 def display_names(class_names: tuple[str, ...], *taken: str) -> tuple[str, ...]:
-    """The class names made unique: ImageNet has two classes called crane and two called maillot.
+    """The class names made unique: a model may have two classes called crane.
 
     No class keeps a name that is ``taken`` for something else.
     """
@@ -80,27 +96,71 @@ def counterpart(index: int, names: tuple[str, ...], others: tuple[str, ...]) -> 
     """Another model's class of the same name as class ``index`` of ``names``, or None."""
     if names == others:
         return index  # one and the same of two cranes
-    lower = [name.lower() for name in others]
-    wanted = names[index].lower()
-    return lower.index(wanted) if wanted in lower else None
+    found = named(others, names[index])
+    return found[0] if len(found) == 1 else None
 
 
 @lru_cache(64)  # the page asks the same at each run
 def search(class_names: tuple[str, ...], query: str, limit: int = 5) -> Search:
-    """Find a class by name or index; if there is none, the nearest ones.
+    """Find a class by name, WordNet id or index, in this order; if there is none, the nearest ones.
 
     Nearest are, in this order: neighbours known by kind (a mute swan's: the black swan), names that
     share a word with the query, and names spelled alike.
     """
-    wanted = " ".join(query.lower().split())
-    by_name: dict[str, int] = {}
-    for place, name in enumerate(class_names):
-        by_name.setdefault(name.lower(), place)  # two names occur twice: crane, maillot
-    index = by_name.get(wanted)
-    if index is None and wanted.isascii() and wanted.isdecimal() and len(wanted) < 10:
-        number = int(wanted)
-        index = number if number < len(class_names) else None
-    found = [by_name[name.lower()] for name in _ABSENT.get(wanted, ()) if name.lower() in by_name]
+    query = query.strip()
+    found = named(class_names, query)
+    if len(found) > 1:
+        return Search(query, None, found, ())
+    index = found[0] if found else index_of(class_names, query)
+    nearest = () if index is not None else _nearest(class_names, query, limit)
+    return Search(query, index, (), nearest)
+
+
+def named(class_names: tuple[str, ...], text: str) -> tuple[int, ...]:
+    """The classes that a name or a WordNet id stands for, in order; none or one, or several.
+
+    A name counts in any case, with ``_`` or ``-`` for a space. Where that fits several classes, as
+    Cardigan (a dog) and cardigan (a jacket), its exact spelling decides. What tells classes of one
+    name apart in `display_names` is part of their names.
+    """
+    exactly, loosely = _by_name(class_names)
+    found = exactly.get(text.strip(), ())
+    if len(found) != 1:
+        found = loosely.get(_loose(text), ())
+    if not found and _WORDNET.fullmatch(text.strip()) and len(class_names) == len(class_of()):
+        index = class_of().get(text.strip())
+        found = () if index is None else (index,)
+    return found
+
+
+def index_of(class_names: tuple[str, ...], text: str) -> int | None:
+    """The class of an index in digits, as Python writes it, or None."""
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        return None
+    number = int(text)
+    return number if str(number) == text and number < len(class_names) else None
+
+
+@lru_cache(8)
+def _by_name(
+    class_names: tuple[str, ...],
+) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
+    """The classes of each name: as it is spelled, and loosely."""
+    exactly: dict[str, tuple[int, ...]] = {}
+    loosely: dict[str, tuple[int, ...]] = {}
+    for index, names in enumerate(zip(class_names, display_names(class_names), strict=True)):
+        for name in dict.fromkeys(names):
+            exactly[name] = (*exactly.get(name, ()), index)
+        for name in dict.fromkeys(map(_loose, names)):
+            loosely[name] = (*loosely.get(name, ()), index)
+    return exactly, loosely
+
+
+def _nearest(class_names: tuple[str, ...], query: str, limit: int) -> tuple[int, ...]:
+    """Classes worth offering, best first, where there is none of this name."""
+    _, loosely = _by_name(class_names)
+    wanted = _loose(query)
+    found = [index for name in _ABSENT.get(wanted, ()) for index in named(class_names, name)]
     words = set(_words(wanted))
     sharing = [
         (-len(words & set(_words(name))), i)
@@ -109,10 +169,13 @@ def search(class_names: tuple[str, ...], query: str, limit: int = 5) -> Search:
     ]
     found += [i for _, i in sorted(sharing)]
     if not found:
-        alike = difflib.get_close_matches(wanted, by_name, n=limit, cutoff=0.7)
-        found += [by_name[name] for name in alike]
-    nearest = tuple(dict.fromkeys(i for i in found if i != index))[:limit]
-    return Search(query.strip(), index, nearest)
+        alike = difflib.get_close_matches(wanted, loosely, n=limit, cutoff=0.7)
+        found += [index for name in alike for index in loosely[name]]
+    return tuple(dict.fromkeys(found))[:limit]
+
+
+def _loose(name: str) -> str:
+    return " ".join(re.split(r"[\s_-]+", name.lower().strip()))
 
 
 def _words(name: str) -> list[str]:

@@ -5,11 +5,7 @@ those units too; they lie on the model's input, not on what the pictures show. O
 at a time.
 """
 
-import io
-import json
 import logging
-import re
-import zipfile
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
@@ -20,16 +16,15 @@ from PIL import Image
 from core.errors import BundleError, ImageError
 from core.guarded import read_below, read_inside
 from core.images import open_image
+from core.map_files import MAP_NAME, MAX_MAPS, unpacked
 from core.models import ModelRecord
 from core.results_table import ResultsTable
+from core.unfolding import UnfoldingError
 from core.unpacking import array
 
 MOST = 500
 """Pictures that are averaged; beyond that the mean moves by less than what can be seen."""
 
-_NAME = re.compile(r"maps/[0-9a-f]{2}/[0-9a-f]{64}(-\d{1,9}){0,2}\.npz")
-_LARGEST_FILE = 64 * 1000 * 1000  # bytes, packed and unpacked
-_MOST_MEMBERS = 64
 _log = logging.getLogger(__name__)
 
 
@@ -131,7 +126,7 @@ class _Sums:
         if results.address is None:
             return
         try:
-            image = open_image(read_below(results.address, path))
+            image = open_image(read_below(results.address, path), trusted=True)
         except ImageError as error:
             _log.info("%s is left out of a mean picture: %s", path, error)
             return
@@ -157,31 +152,19 @@ def read_maps(results: ResultsTable, name: str, side: int) -> dict[str, tuple[np
         ImageError: there is no such file inside the results.
         BundleError: it does not hold such maps.
     """
-    if results.folder is None or not _NAME.fullmatch(name):
+    if results.folder is None or not MAP_NAME.fullmatch(name):
         raise ImageError("This is no file of maps of this table.")
-    data = read_inside(results.folder, name, _LARGEST_FILE)
+    data = read_inside(results.folder, name, MAX_MAPS)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            members = archive.infolist()
-            unpacked = sum(member.file_size for member in members)
-            if len(members) > _MOST_MEMBERS or unpacked > _LARGEST_FILE:
-                raise BundleError("The file of maps holds more than it may.")
-            files = {m.filename.removesuffix(".npy"): archive.read(m) for m in members}
-        told = json.loads(_bytes(files.pop("manifest")))["maps"]
+        files, manifest = unpacked(data)
+        told = manifest["maps"]
         return {
             key: (array(file, np.float32, (side, side)), str(told[key]["units"]))
             for key, file in files.items()
         }
     except BundleError:
         raise
-    # A zip of unknown origin may fail in many ways, NotImplementedError and zlib's own among them.
-    except Exception as error:
+    except UnfoldingError as error:
+        raise BundleError(f"The file of maps cannot be used: {error}.") from error
+    except Exception as error:  # what it says of its maps may be anything
         raise BundleError("The file of maps is damaged, or something else.") from error
-
-
-def _bytes(file: bytes) -> bytes:
-    """The content of a ``.npy`` file of bytes."""
-    opened = io.BytesIO(file)
-    np.lib.format.read_magic(opened)
-    np.lib.format.read_array_header_1_0(opened, max_header_size=1000)
-    return opened.read()

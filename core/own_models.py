@@ -5,6 +5,7 @@ classes. Nothing in it is run. Everything that can be wrong is found when the fo
 cost of the weights' headers: the network is laid out without memory, on torch's meta device.
 """
 
+import errno
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from core.catalogue import ModelRecord, Network
 from core.errors import ModelError, UserError
+from core.files import read_text
 from core.preprocessing import Preprocessing
 from core.state_dicts import SUFFIXES, check_fit, read_state
 from core.tables import REQUIRED, Table, TomlFile
@@ -70,9 +72,12 @@ def read_folder(
         name = place.name if _NAME.fullmatch(place.name) else quoted(place.name)
         try:
             own[name] = _record(place, {**known, **own})
-        except (UserError, OSError) as error:
-            _log.warning("the model in %s is left out: %s", place, error)
+        except OSError as error:
+            broken[name] = f"the folder {name} cannot be read ({error.strerror}): check its rights."
+        except UserError as error:
             broken[name] = str(error)
+        if name in broken:
+            _log.warning("the model in %s is left out: %s", place, broken[name])
     return own, broken
 
 
@@ -85,8 +90,8 @@ def _record(place: Path, known: Mapping[str, ModelRecord]) -> ModelRecord:
         )
     if name in known:
         raise ModelError(f"There is a model {name} already: give the folder {name} another name.")
-    path = _short(_own_file(place, _DESCRIPTION), _MOST_DESCRIBED)
-    file = TomlFile.read(path, f"{name}/{_DESCRIPTION}", "model", ModelError)
+    path = _own_file(place, _DESCRIPTION)
+    file = TomlFile.read(path, f"{name}/{_DESCRIPTION}", "model", ModelError, _MOST_DESCRIBED)
     table = Table(file, (), file.values)
     title = _text(table, "title", "a name for people", REQUIRED)
     if title in {record.title for record in known.values()}:
@@ -141,16 +146,21 @@ def _classes(table: Table, place: Path) -> tuple[str, ...]:
     words = "a list of class names, or the name of a text file with one on each line"
     given = table.take("classes", (list, str), words)
     if isinstance(given, str):
-        return table.checked(
-            "classes", lambda: _lines(_short(_own_file(place, given), _MOST_LISTED))
-        )
+        return table.checked("classes", lambda: _lines(_own_file(place, given)))
     names = table.texts("classes", words)
     return table.checked("classes", lambda: _names(names, "class "))
 
 
 def _lines(path: Path) -> tuple[str, ...]:
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_text(path, _MOST_LISTED, "utf-8-sig")
+    except OSError as error:
+        called = f"{path.parent.name}/{path.name}"
+        if error.errno == errno.EFBIG:
+            raise ModelError(
+                f"{called} is larger than {_MOST_LISTED:,} bytes: shorten it."
+            ) from error
+        raise ModelError(f"{called} cannot be read ({error.strerror}): check it.") from error
     except UnicodeDecodeError as error:
         raise ModelError(f"{path.name} is not UTF-8 text: save it as such.") from error
     return _names(text.rstrip().split("\n") if text.strip() else [], f"{path.name}, line ")
@@ -243,17 +253,12 @@ def _own_file(place: Path, name: str) -> Path:
     called = f"{place.name}/{name}" if name == plain(name) else quoted(name)
     if not path.is_relative_to(root):
         raise ModelError(f"{called} leads out of the model's folder: put the file itself there.")
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError as error:
+        raise ModelError(f"{called} cannot be read ({error.strerror}): check it.") from error
+    if not there:
         raise ModelError(f"{called} is not there, or no file: put one there.")
-    return path
-
-
-def _short(path: Path, most: int) -> Path:
-    """A text that is read whole."""
-    if path.stat().st_size > most:
-        raise ModelError(
-            f"{path.parent.name}/{path.name} is larger than {most:,} bytes: shorten it."
-        )
     return path
 
 

@@ -1,5 +1,6 @@
 """A map as a picture for paper or a slide: what the model sees, the map over it, and words."""
 
+import io
 import textwrap
 
 import numpy as np
@@ -53,6 +54,13 @@ def panel(
     """
     ends = scale([attribution.values], display)
     return _drawn(picture, attribution, class_names, display, ends, title, DPI).picture()
+
+
+def png(drawn: Image.Image) -> bytes:
+    """A panel as a PNG file that says its resolution."""
+    buffer = io.BytesIO()
+    drawn.save(buffer, "PNG", dpi=(DPI, DPI))
+    return buffer.getvalue()
 
 
 def print_panel(

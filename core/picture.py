@@ -1,12 +1,13 @@
 """A picture as the rest of the house hands it round: opened, and known by its digest."""
 
+import errno
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
 from core.errors import ImageError, SettingError
-from core.files import open_regular
+from core.files import read_bytes
 from core.images import MAX_BYTES, digest, open_image
 from core.preprocessing import Box
 
@@ -63,13 +64,13 @@ class Picture:
         return ImageOps.fit(self.image, (side, side))
 
 
-def picture_from_bytes(data: bytes) -> Picture:
-    """Open an upload.
+def picture_from_bytes(data: bytes, *, trusted: bool = False) -> Picture:
+    """Open an upload, or the bytes of a file of this machine's own, which are ``trusted``.
 
     Raises:
         ImageError: the bytes are not a picture that can be used.
     """
-    image = open_image(data)
+    image = open_image(data, trusted=trusted)
     return Picture(digest(data), image, image.info["notes"])
 
 
@@ -79,17 +80,27 @@ def picture_from_file(path: str | Path) -> Picture:
     Raises:
         ImageError: there is no such file, or it is not a picture that can be used.
     """
-    return replace(picture_from_bytes(read_picture(path)), from_file=True)
+    return replace(picture_from_bytes(read_picture(path), trusted=True), from_file=True)
 
 
 def read_picture(path: str | Path) -> bytes:
-    """The bytes of a file.
+    """The bytes of a picture's file.
 
     Raises:
-        ImageError: it cannot be read.
+        ImageError: it cannot be read, is no regular file, or is larger than a picture may be.
     """
     try:
-        with open_regular(path) as file:
-            return file.read(MAX_BYTES + 1)  # one more, to be refused
+        return read_bytes(path, MAX_BYTES)
     except OSError as error:
-        raise ImageError(f"{path} cannot be read ({error.strerror}): check the path.") from error
+        raise not_read(str(path), error) from error
+
+
+def not_read(name: str, error: Exception) -> ImageError:
+    """Why the bytes of a picture cannot be had, as a sentence."""
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return ImageError(
+            f"{name} has more than the {MAX_BYTES:,} bytes that are allowed; "
+            "make the picture smaller or save it with stronger compression."
+        )
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ImageError(f"{name} cannot be read ({reason}): check the path.")

@@ -5,125 +5,50 @@
     OUT/manifest.json           what was asked, of which model, and what the columns mean
     OUT/parts/                  finished parts of a table that is not complete yet
 
+    OUT/SHA256SUMS              the digests of all of these
+
 Every file is written beside its place, flushed to the disk, and moved there at once: whoever is
-killed leaves whole files.
+killed leaves whole files. What became of them since is told by their digests.
 """
 
-import contextlib
-import errno
-import io
+import hashlib
 import json
 import os
-import shutil
-import uuid
-import zipfile
+import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from io import FileIO
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.errors import FolderError
+from core.files import open_own, open_regular, read_bytes
+from core.map_files import MAP_NAME, MAPS, MAX_MAPS, manifest_of
+from core.results_schema import SCHEMA
+from core.sums import SUMS, Sums
+from core.text import as_json
+from core.unfolding import read_json
+from core.whole import UNFINISHED, write_whole
 
-COLUMNS: dict[str, tuple[pa.DataType, str]] = {
-    "path": (pa.string(), "relative to the folder, with /"),
-    "sha256": (pa.string(), "hex digest of the file's bytes; null if they could not be read"),
-    "label": (pa.int32(), "index of the class that the picture is said to show; null if none is"),
-    "label_name": (pa.string(), "its name"),
-    "predicted": (pa.int32(), "index of the most probable class; null if there is no prediction"),
-    "predicted_name": (pa.string(), "its name"),
-    "probability": (pa.float64(), "of the predicted class, 0 to 1"),
-    "top5_index": (pa.list_(pa.int32()), "the five most probable classes, best first"),
-    "top5_name": (pa.list_(pa.string()), "their names"),
-    "top5_probability": (pa.list_(pa.float64()), "their probabilities, 0 to 1"),
-    "correct": (pa.bool_(), "whether the predicted class is the label; null without a label"),
-    "margin": (pa.float64(), "probability of the first class less that of the second, 0 to 1"),
-    "entropy": (pa.float64(), "of the probabilities of all classes, in nats"),
-    "loss": (pa.float64(), "cross-entropy with the label, in nats; null without a label"),
-    "seconds": (pa.float64(), "reading, a share of the batch's prediction, and explaining"),
-    "error": (pa.string(), "why there is no prediction, or no map; null if nothing went wrong"),
-    "maps": (pa.string(), "file with the maps, relative to the results; null if not explained"),
-}
-SCHEMA = pa.schema([(name, kind) for name, (kind, _) in COLUMNS.items()])
+TABLE, MANIFEST, PARTS = "results.parquet", "manifest.json", "parts"
+MAX_MANIFEST = 10 * 1000 * 1000  # bytes
+DECIDING = ("address", "model", "weights_sha256", "settings", "pictures_sha256", "versions")
+"""What of a manifest tells one run from another."""
 
-TABLE, MANIFEST, MAPS, PARTS = "results.parquet", "manifest.json", "maps", "parts"
-_UNFINISHED = ".writing"
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NAMES = re.compile(rf"{MANIFEST}|{TABLE}|{PARTS}/\d{{7,9}}\.parquet|{MAP_NAME.pattern}")
 _RUN = b"where-it-looked run"
 
 Row = dict[str, Any]
 
 
-class DiskFullError(FolderError):
-    """There is no room left for a result."""
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file that is there whole, or not at all, whatever happens meanwhile.
-
-    Args:
-        path: where it is to be; its folder is made.
-        write: writes the content into the open file that it is given.
-
-    Raises:
-        DiskFullError: there is no room for it.
-        FolderError: it cannot be written for another reason.
-    """
-    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}{_UNFINISHED}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        if error.errno in _FULL:
-            raise DiskFullError(f"There is no room for {path} ({error.strerror}).") from error
-        raise FolderError(
-            f"{path} cannot be written ({error.strerror}): choose another folder."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Let the new name survive a power cut too, where folders can be flushed."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def map_file(maps: Mapping[str, np.ndarray], manifest: Mapping[str, Any]) -> bytes:
-    """Maps by method, float32 (H, W), and their manifest, as a compressed ``.npz``.
-
-    ``json.loads(bytes(numpy.load(file)["manifest"]))`` reads the manifest. The same maps give the
-    same bytes.
-    """
-    text = json.dumps(manifest, ensure_ascii=False, sort_keys=True).encode()
-    arrays = {**maps, "manifest": np.frombuffer(text, np.uint8)}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def manifest_of(path: Path) -> dict[str, Any] | None:
-    """The manifest in a file of maps; None if there is no such file, or it is damaged."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            found = json.loads(bytes(arrays["manifest"]))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return found if isinstance(found, dict) else None
+def run_of(manifest: Mapping[str, Any]) -> str:
+    """SHA-256, in hex, of what decides the results of a run."""
+    run = {key: manifest[key] for key in DECIDING}
+    return hashlib.sha256(json.dumps(run, sort_keys=True).encode()).hexdigest()
 
 
 class Results:
@@ -132,107 +57,203 @@ class Results:
     def __init__(self, folder: Path) -> None:
         """Use a folder, which need not be there yet."""
         self.folder = folder
+        self._sums = Sums(folder, _NAMES)
         self._metadata: dict[bytes, bytes] = {}
         self._parts = 0
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Be the only one who writes, and clear away what a killed one left unfinished.
+        """Be the only one who writes, and read what is known of the files that are here.
 
         Raises:
             FolderError: another run writes here, or the folder cannot be made.
         """
+        path = self.folder
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = (self.folder / ".lock").open("wb")
+            path.mkdir(parents=True, exist_ok=True)
+            path /= ".lock"
+            lock = open_own(path)
         except OSError as error:
             raise FolderError(
-                f"{self.folder} cannot be written to ({error.strerror}): choose another --out."
+                f"{path} cannot be written to ({error.strerror}): choose another --out."
             ) from error
         with lock:
             _lock(lock, self.folder)
-            for place in (self.folder, self.folder / PARTS, *self._map_folders()):
-                for unfinished in place.glob(f"*{_UNFINISHED}"):
-                    unfinished.unlink(missing_ok=True)
+            self._sums.read()
             yield
 
-    def _map_folders(self) -> list[Path]:
-        return [place for place in (self.folder / MAPS).glob("??") if place.is_dir()]
+    @property
+    def run(self) -> str | None:
+        """`run_of` what was begun here, as the digests have it; None if they do not say so."""
+        return self._sums.run
 
     def manifest(self) -> dict[str, Any] | None:
-        """What was begun here, or None if nothing was.
+        """What was begun here; None if nothing was, or its manifest was lost but not its digests.
 
         Raises:
             FolderError: there is something else.
         """
-        path = self.folder / MANIFEST
-        if not path.exists():
-            foreign = [name for name in (TABLE, MAPS, PARTS) if (self.folder / name).exists()]
-            if foreign:
-                raise FolderError(
-                    f"{self.folder} holds {foreign[0]} of something else: choose another --out."
-                )
-            return None
         try:
-            found = json.loads(path.read_text("utf-8"))
-            return {"settings": found["settings"], **found}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FolderError(f"{path} is not one of ours: choose another --out.") from error
+            data = read_bytes(self.folder / MANIFEST, MAX_MANIFEST)
+            found = read_json(data, MAX_MANIFEST, file_names=True)
+            if found["run"] == run_of(found):
+                return found
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # whatever it is, it is none of ours
+        if self.run is None:
+            for name in (MANIFEST, SUMS, TABLE, MAPS, PARTS):
+                if os.path.lexists(self.folder / name):
+                    raise FolderError(
+                        f"{self.folder} holds {name} of something else, of an earlier version of "
+                        "this program, or damaged beyond use: choose another --out."
+                    )
+        return None
 
-    def begin(self, manifest: Mapping[str, Any], run: str, parts: int) -> None:
-        """Write the manifest, and remember what the table says of itself.
+    def clear(self) -> bool:
+        """Remove the files that an earlier run wrote, and nothing else.
+
+        Returns:
+            Whether that was all, so that no maps or parts of something else are left.
+
+        Raises:
+            FolderError: one of them cannot be removed.
+        """
+        for name in (*self._sums.names, MANIFEST, SUMS):  # the last one says what the others are
+            self._remove(name)
+        self._remove_empty_folders()
+        self._sums.read()
+        return not any((self.folder / name).exists() for name in (MAPS, PARTS))
+
+    def _remove(self, name: str) -> None:
+        path = self.folder / name
+        try:
+            path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return  # then it is not there
+        except OSError as error:
+            raise FolderError(
+                f"{path} cannot be removed ({error.strerror}): choose another --out."
+            ) from error
+
+    def _remove_empty_folders(self) -> None:
+        for place in (*self._map_folders(), self.folder / MAPS, self.folder / PARTS):
+            with suppress(OSError):  # it is not empty, or not there
+                place.rmdir()
+
+    def _map_folders(self) -> list[Path]:
+        return [place for place in (self.folder / MAPS).glob("??") if place.is_dir()]
+
+    def check(self, show: Callable[[str], object]) -> list[str]:
+        """Compare what is here with its digests; what differs does not count, and is named."""
+        return self._sums.check(show)
+
+    def expect(self, manifest: Mapping[str, Any], parts: int) -> None:
+        """Say which run this is: only what was made for it counts.
 
         Args:
-            manifest: JSON types.
-            run: what tells this run from others with different settings or pictures.
+            manifest: JSON types; with what `run_of` says of it under ``run``.
             parts: how many the table is made of.
         """
         told = {name: manifest[name] for name in ("folder", "model", "weights_sha256", "settings")}
-        self._metadata = {
-            b"where-it-looked": json.dumps(told, ensure_ascii=False).encode(),
-            _RUN: run.encode(),
-        }
+        self._metadata = {b"where-it-looked": as_json(told), _RUN: manifest["run"].encode()}
         self._parts = parts
-        self.write_manifest(manifest)
 
-    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Write what was asked, and what came of it."""
-        text = json.dumps(manifest, indent=2, ensure_ascii=False).encode() + b"\n"
-        write_whole(self.folder / MANIFEST, lambda file: file.write(text))
+    def is_complete(self, rows: int) -> bool:
+        """Whether the table of this run is here with all its rows, and all files that it names."""
+        return self._is_sound(TABLE, rows)
 
-    def clear(self) -> None:
-        """Remove the results of an earlier run, and nothing else."""
-        for name in (TABLE, MANIFEST):
-            (self.folder / name).unlink(missing_ok=True)
-        for name in (PARTS, MAPS):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+    def begin(self, manifest: Mapping[str, Any]) -> None:
+        """Write what is asked, and clear away what a killed run left unfinished."""
+        for place in (self.folder, self.folder / PARTS, *self._map_folders()):
+            for path in place.glob("*.writing"):
+                found = UNFINISHED.fullmatch(path.relative_to(self.folder).as_posix())
+                if found and (found[1] == SUMS or _NAMES.fullmatch(found[1])):
+                    path.unlink(missing_ok=True)
+        self._sums.begin(manifest["run"])
+        self._write_manifest(manifest)
+
+    def end(self, manifest: Mapping[str, Any]) -> None:
+        """Write what came of it, and remove what the table holds or does not name."""
+        self._write_manifest(manifest)
+        with open_regular(self.folder / TABLE) as file, pq.ParquetFile(file) as table:
+            kept = dict.fromkeys(chain((MANIFEST, TABLE), _maps_of(table)))
+        parts = map(_part, range(self._parts))  # all of them: the line of one may have been lost
+        for name in (*parts, *(name for name in self._sums.names if name not in kept)):
+            self._remove(name)
+        self._remove_empty_folders()
+        self._sums.keep(kept)
+
+    def _write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        text = as_json(manifest, indent=2) + b"\n"
+        with suppress(OSError):
+            if read_bytes(self.folder / MANIFEST, MAX_MANIFEST) == text and MANIFEST in self._sums:
+                return
+        self._write(MANIFEST, lambda file: file.write(text))
+
+    def _write(self, name: str, write: Callable[[IO[bytes]], object]) -> None:
+        """Write a file whose digest is known before it appears."""
+        write_whole(self.folder / name, write, lambda digest: self._sums.note(name, digest))
+        self._sums.appeared(name)
 
     def write_part(self, number: int, rows: list[Row]) -> None:
         """Keep the rows of one part, sorted by path."""
-        table = pa.Table.from_pylist(rows, SCHEMA.with_metadata(self._metadata))
-        write_whole(self._part(number), lambda file: pq.write_table(table, file))
+        self._write_part(number, pa.Table.from_pylist(rows, SCHEMA))
+
+    def _write_part(self, number: int, table: pa.Table) -> None:
+        told = table.cast(SCHEMA.with_metadata(self._metadata))
+        self._write(_part(number), lambda file: pq.write_table(told, file))
 
     def has_part(self, number: int) -> bool:
-        """Whether a part of this run is there, whole."""
-        try:
-            metadata = pq.read_schema(self._part(number)).metadata or {}
-        except (OSError, pa.ArrowException):
-            return False
-        return metadata.get(_RUN) == self._metadata[_RUN]
+        """Whether a part of this run is here with its maps, all as they were written."""
+        return self._is_sound(_part(number))
 
-    def _part(self, number: int) -> Path:
-        return self.folder / PARTS / f"{number:07d}.parquet"
+    def _is_sound(self, name: str, rows: int | None = None, with_maps: bool = True) -> bool:
+        """Whether a table of this run is here as it was written: its rows, and what it names."""
+        if name not in self._sums:
+            return False
+        try:
+            with open_regular(self.folder / name) as file, pq.ParquetFile(file) as table:
+                metadata = table.schema_arrow.metadata or {}
+                return (
+                    metadata.get(_RUN) == self._metadata[_RUN]
+                    and rows in (None, table.metadata.num_rows)
+                    and (not with_maps or all(maps in self._sums for maps in _maps_of(table)))
+                )
+        except Exception:  # noqa: BLE001 - the digest may be that of anything, and so may be the error
+            return False
+
+    def take_apart(self, rows: int, size: int) -> None:
+        """Make parts of a whole table, if there is one: damaged maps cost no other predictions.
+
+        Args:
+            rows: of the whole table.
+            size: of a part; a row group holds whole parts.
+        """
+        if not self._is_sound(TABLE, rows, with_maps=False):
+            return
+        with open_regular(self.folder / TABLE) as file, pq.ParquetFile(file) as table:
+            for number, piece in enumerate(table.iter_batches(batch_size=size)):
+                if not self.has_part(number):
+                    self._write_part(number, pa.Table.from_batches([piece]))
 
     def write_maps(self, name: str, data: bytes) -> None:
         """Keep a file of maps under its name, relative to the results."""
-        write_whole(self.folder / name, lambda file: file.write(data))
+        self._write(name, lambda file: file.write(data))
+
+    def has_maps(self, name: str, asked: Mapping[str, Any]) -> bool:
+        """Whether a file of maps is here as it was written, and of what is asked."""
+        if name not in self._sums:
+            return False
+        found = manifest_of(read_bytes(self.folder / name, MAX_MAPS))
+        return found is not None and {key: found.get(key) for key in asked} == asked
 
     def merge(self) -> int:
-        """Make the table of the parts that are there; returns the number of its rows.
+        """Make the table of the parts that are here; returns the number of its rows.
 
         A part is held in memory at a time.
         """
-        present = [number for number in range(self._parts) if self.has_part(number)]
+        numbers = range(self._parts)
+        present = [n for n in numbers if self.has_part(n) and self._sums.agrees(_part(n))]
         rows = 0
 
         def write(file: IO[bytes]) -> None:
@@ -240,20 +261,27 @@ class Results:
             with pq.ParquetWriter(file, SCHEMA.with_metadata(self._metadata)) as writer:
                 waiting: list[pa.Table] = []
                 for number in present:
-                    waiting.append(pq.read_table(self._part(number), schema=SCHEMA))
+                    with open_regular(self.folder / _part(number)) as part:
+                        waiting.append(pq.read_table(part, schema=SCHEMA))
                     rows += waiting[-1].num_rows
-                    if sum(part.num_rows for part in waiting) >= 65_536:
+                    if sum(table.num_rows for table in waiting) >= 65_536:
                         writer.write_table(_whole(waiting))
                         waiting = []
                 if waiting:
                     writer.write_table(_whole(waiting))
 
-        write_whole(self.folder / TABLE, write)
+        self._write(TABLE, write)
         return rows
 
-    def drop_parts(self) -> None:
-        """Remove the parts, once the table holds them all."""
-        shutil.rmtree(self.folder / PARTS, ignore_errors=True)
+
+def _part(number: int) -> str:
+    return f"{PARTS}/{number:07d}.parquet"
+
+
+def _maps_of(table: pq.ParquetFile) -> Iterator[str]:
+    """The files of maps that a table names."""
+    for piece in table.iter_batches(columns=["maps"]):
+        yield from piece["maps"].drop_null().to_pylist()
 
 
 def _whole(parts: list[pa.Table]) -> pa.Table:
@@ -261,7 +289,7 @@ def _whole(parts: list[pa.Table]) -> pa.Table:
     return pa.concat_tables(parts).replace_schema_metadata(None).combine_chunks()
 
 
-def _lock(file: IO[bytes], folder: Path) -> None:
+def _lock(file: FileIO, folder: Path) -> None:
     """Hold a lock until the file is closed, which the system does for a killed process too."""
     try:
         import fcntl

@@ -1,35 +1,34 @@
 """Opening a table of results, made here or elsewhere, from a folder or from untrusted bytes.
 
-Sizes are checked before anything of that size is made, types and ranges before anything is used;
-Parquet holds numbers and texts only, and nothing is unpickled.
+What reads and checks it, `core.parquet`, runs in a process of its own: Arrow's readers are written
+in C++, and a damaged footer makes them abort.
 """
 
+import errno
 import hashlib
-import io
-import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from core import isolated, parquet
 from core.errors import FolderError
-from core.results import COLUMNS, MANIFEST, SCHEMA, TABLE
+from core.files import read_bytes
+from core.parquet import at_most
+from core.results import MANIFEST, MAX_MANIFEST, TABLE
+from core.unfolding import UnfoldingError, read_json
 
 MAX_ROWS = 1_000_000
 MAX_FILE = 1000 * 1000 * 1000  # bytes, decimal
 MAX_UPLOAD = 100 * 1000 * 1000
-MAX_UNPACKED = 2000 * 1000 * 1000
-MAX_TEXT = 4096  # bytes of one text
-MAX_MANIFEST = 10 * 1000 * 1000
-_TOP = 5
-_WAY_OUT = "take the results.parquet that `python -m core batch` wrote."
-# What the reader may be made to allocate by a few bytes that claim a length.
-_LIMITS = {"thrift_string_size_limit": 20_000_000, "thrift_container_size_limit": 2_000_000}
-_SHARES = ("probability", "margin")
+MAX_UNPACKED = 600 * 1000 * 1000  # of all texts; a row of ours has about 300
+MAX_OPENED = 2 * MAX_UNPACKED + 250 * MAX_ROWS  # with numbers, and with paths in small letters
+MAX_SECONDS = 60  # of processor time; a million rows take some 5
+_BASE = 400 * 1000 * 1000  # bytes of memory for Python and Arrow
+_COPIES = 4  # of what was unpacked: as read, as checked, in one piece, and its index
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,11 +64,12 @@ def open_results(place: Path) -> ResultsTable:
     """
     path = place / TABLE if place.is_dir() else place
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE:
-            raise FolderError(f"{place.name} has a table of {size:,} bytes; {_at_most(MAX_FILE)}")
-        data = path.read_bytes()
+        data = read_bytes(path, MAX_FILE)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise FolderError(
+                f"{place.name} has a table of more bytes; {at_most(MAX_FILE)}"
+            ) from error
         raise FolderError(
             f"{place.name} has no {TABLE} that can be read ({error.strerror}): give the folder "
             "that `python -m core batch --out` wrote to; it is there once a run has ended."
@@ -85,12 +85,8 @@ def open_upload(data: bytes, name: str) -> ResultsTable:
         FolderError: it is not of the right kind, or too large.
     """
     if len(data) > MAX_UPLOAD:
-        raise FolderError(f"The table has {len(data):,} bytes; {_at_most(MAX_UPLOAD)}")
+        raise FolderError(f"The table has {len(data):,} bytes; {at_most(MAX_UPLOAD)}")
     return _opened(data, name, None, {})
-
-
-def _at_most(limit: int) -> str:
-    return f"at most {limit:,} are allowed: open a part of it."
 
 
 def _manifest(path: Path) -> dict[str, Any]:
@@ -99,149 +95,32 @@ def _manifest(path: Path) -> dict[str, Any]:
     The table can be read without it.
     """
     try:
-        if path.stat().st_size > MAX_MANIFEST:
-            return {}
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        found = read_json(read_bytes(path, MAX_MANIFEST), MAX_MANIFEST, file_names=True)
+    except (OSError, UnfoldingError):
         return {}
     return found if isinstance(found, dict) else {}
 
 
 def _opened(data: bytes, name: str, folder: Path | None, manifest: dict[str, Any]) -> ResultsTable:
+    limits = isolated.Limits(
+        _BASE + 2 * len(data) + _COPIES * MAX_UNPACKED, MAX_SECONDS, MAX_OPENED
+    )
     try:
-        table = _checked(_read(data))
-    except FolderError:
-        raise
-    except Exception as error:  # readers of untrusted bytes may raise anything
+        _, stream = isolated.run("core.parquet:packed", data, limits, MAX_ROWS, MAX_UNPACKED)
+    except isolated.StoppedError as error:
+        _log.info("refused a table: %s", error)
         raise FolderError(
             f"{name} is not a Parquet table that can be read: it is damaged, or something else; "
-            f"{_WAY_OUT}"
+            f"{parquet.WAY_OUT}"
         ) from error
+    whole = pa.ipc.open_stream(pa.py_buffer(stream)).read_all()
     address, model = manifest.get("address"), manifest.get("model")
     return ResultsTable(
         name,
         hashlib.sha256(data).hexdigest(),
-        table,
-        _index(table),
+        whole.drop_columns(parquet.INDEX),
+        whole.select(parquet.INDEX),
         folder,
         address if isinstance(address, str) else None,
         model if isinstance(model, str) else None,
-    )
-
-
-def _read(data: bytes) -> pa.Table:
-    """The table as it is stored: repeated texts once, so that few bytes stay few."""
-    source = io.BytesIO(data)
-    with pq.ParquetFile(source, **_LIMITS) as file:
-        metadata, schema = file.metadata, file.schema_arrow
-        texts = [
-            leaf.path
-            for leaf in (metadata.schema.column(i) for i in range(metadata.num_columns))
-            if leaf.physical_type == "BYTE_ARRAY"
-        ]
-    if metadata.num_rows > MAX_ROWS:
-        raise FolderError(f"The table has {metadata.num_rows:,} rows; {_at_most(MAX_ROWS)}")
-    _check_types(schema)
-    for number in range(metadata.num_row_groups):
-        group = metadata.row_group(number)
-        columns = [group.column(i) for i in range(group.num_columns)]
-        columns = [each for each in columns if each.path_in_schema.split(".")[0] in COLUMNS]
-        if any(each.num_values > _TOP * group.num_rows for each in columns):
-            raise FolderError(f"The table has rows with more than {_TOP} classes; {_WAY_OUT}")
-        if sum(each.total_uncompressed_size for each in columns) > MAX_UNPACKED:
-            raise FolderError(f"The table would unpack to more bytes; {_at_most(MAX_UNPACKED)}")
-    with pq.ParquetFile(source, read_dictionary=texts, **_LIMITS) as file:
-        return file.read(columns=list(COLUMNS), use_threads=False).select(list(COLUMNS))
-
-
-def _check_types(schema: pa.Schema) -> None:
-    missing = [name for name in COLUMNS if schema.get_field_index(name) < 0]
-    if missing:
-        columns = "column" if len(missing) == 1 else "columns"
-        raise FolderError(f"The table has no {columns} {', '.join(missing)}; {_WAY_OUT}")
-    for name, (wanted, _) in COLUMNS.items():
-        found = schema.field(name).type
-        if not _fits(found, wanted):
-            raise FolderError(
-                f"The table's column {name} holds {str(found)[:60]} and not {wanted}; {_WAY_OUT}"
-            )
-
-
-def _fits(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether a type is the wanted one, however wide, or as another program writes it."""
-    kinds = pa.types
-    if kinds.is_null(found):  # a column without any value
-        return True
-    if kinds.is_list(wanted):
-        is_list = kinds.is_list(found) or kinds.is_large_list(found)
-        return is_list and _fits(found.value_type, wanted.value_type)
-    if kinds.is_dictionary(found):
-        found = found.value_type
-    if kinds.is_string(wanted):
-        return kinds.is_string(found) or kinds.is_large_string(found)
-    if kinds.is_integer(wanted):
-        return kinds.is_integer(found)
-    if kinds.is_floating(wanted):
-        return kinds.is_floating(found)
-    return found.equals(wanted)
-
-
-def _checked(found: pa.Table) -> pa.Table:
-    """The table with the schema's own types, once its values have been looked at."""
-    total = 0
-    for name, (kind, _) in COLUMNS.items():
-        if pa.types.is_list(kind):
-            lengths = pc.list_value_length(found[name])
-            if (pc.max(lengths).as_py() or 0) > _TOP:
-                raise FolderError(f"The table has rows with more than {_TOP} classes; {_WAY_OUT}")
-        values = pc.list_flatten(found[name]) if pa.types.is_list(kind) else found[name]
-        for chunk in values.chunks if pa.types.is_dictionary(values.type) else ():
-            lengths = pc.binary_length(chunk.dictionary)
-            if (pc.max(lengths).as_py() or 0) > MAX_TEXT:
-                raise FolderError(
-                    f"The table's column {name} has texts of more than {MAX_TEXT:,} bytes; "
-                    f"{_WAY_OUT}"
-                )
-            total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
-    if total > MAX_UNPACKED:
-        raise FolderError(f"The table would unpack to more bytes; {_at_most(MAX_UNPACKED)}")
-    columns = [_numbers(found[name].cast(kind)) for name, (kind, _) in COLUMNS.items()]
-    table = pa.table(columns, schema=SCHEMA).combine_chunks()
-    if table["path"].null_count:
-        raise FolderError(f"The table has rows without a path; {_WAY_OUT}")
-    for name in ("label", "predicted"):
-        if (pc.min(table[name]).as_py() or 0) < 0:
-            raise FolderError(f"The table's column {name} has indices below 0; {_WAY_OUT}")
-    for name in _SHARES:
-        ends = pc.min_max(table[name]).as_py()
-        if not ((ends["min"] or 0) >= 0 and (ends["max"] or 0) <= 1 + 1e-6):
-            raise FolderError(f"The table's column {name} leaves the range 0 to 1; {_WAY_OUT}")
-    table.validate(full=True)
-    return table
-
-
-def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column without NaN, which is neither small nor large: null."""
-    if not pa.types.is_floating(column.type):
-        return column
-    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-
-
-def _index(table: pa.Table) -> pa.Table:
-    count = table.num_rows
-    order = pc.sort_indices(table["path"])
-    rank = pc.sort_indices(order).cast(pa.int32())  # where each row went
-    column = table["top5_index"].combine_chunks()
-    row, listed = pc.list_parent_indices(column), pc.list_flatten(column)
-    labels = table["label"].combine_chunks()
-    # Row numbers only of those that hold the label, which is among the five once.
-    held = row.filter(pc.equal(listed, labels.take(row)))
-    found = pc.is_in(pa.array(np.arange(count)), held.cast(pa.int64()))
-    known = pc.and_(pc.is_valid(labels), pc.is_valid(table["predicted"].combine_chunks()))
-    return pa.table(
-        {
-            "rank": rank,
-            "lowered": pc.utf8_lower(table["path"]),
-            "in_top5": pc.if_else(known, found, pa.scalar(None, pa.bool_())),
-        }
     )

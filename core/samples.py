@@ -5,10 +5,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.errors import ImageError
+from core.files import read_text
 from core.images import digest
+from core.picture import read_picture
 
 FOLDER = Path(__file__).resolve().parent.parent / "sample_images"
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
+_LONGEST = 1_000_000  # bytes of a text
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,10 @@ class Sample:
 def samples(folder: Path = FOLDER) -> dict[str, Sample]:
     """All pictures of a folder by name: those in ``samples.toml`` first and in its order."""
     notes_file = folder / "samples.toml"
-    notes = tomllib.loads(notes_file.read_text("utf-8")) if notes_file.is_file() else {}
+    notes = tomllib.loads(read_text(notes_file, _LONGEST)) if notes_file.is_file() else {}
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in _SUFFIXES:
+        if path.suffix.lower() in _SUFFIXES and path.is_file():
             files[path.name if path.stem in files else path.stem] = path
     order = [name for name in notes if name in files] + [n for n in files if n not in notes]
     return {
@@ -50,7 +54,7 @@ def samples(folder: Path = FOLDER) -> dict[str, Sample]:
 
 def is_sample(sha256: str) -> bool:
     """Whether a picture is one of the gallery's, by the digest of its file."""
-    return any(digest(sample.path.read_bytes()) == sha256 for sample in samples().values())
+    return any(_digest(sample.path) == sha256 for sample in samples().values())
 
 
 def credits_of(digests: Collection[str], folder: Path = FOLDER) -> str:
@@ -61,11 +65,18 @@ def credits_of(digests: Collection[str], folder: Path = FOLDER) -> str:
     file = folder / "CREDITS.md"
     if not file.is_file():
         return ""
-    table = [line for line in file.read_text("utf-8").splitlines() if line.startswith("|")]
+    table = [line for line in read_text(file, _LONGEST).splitlines() if line.startswith("|")]
     lines = []
     for row in table[2:]:
         name, *said = (cell.strip() for cell in row.strip("| ").split(" | "))
-        path = folder / name
-        if path.is_file() and digest(path.read_bytes()) in digests:
+        if _digest(folder / name) in digests:
             lines.append(f"{name}: {'; '.join(said)}\n")
     return "".join(lines)
+
+
+def _digest(file: Path) -> str:
+    """Of a picture's file; empty if it cannot be read."""
+    try:
+        return digest(read_picture(file))
+    except ImageError:
+        return ""

@@ -147,11 +147,14 @@ def _picture(table: Table, name: str, asked: Sequence[str]) -> TalkPicture:
     right = []
     for each in given:
         classes = [models.record(model).class_names for model in asked]
-        indices = [search(names, each).index for names in classes]
-        found = [names[i] for names, i in zip(classes, indices, strict=True) if i is not None]
-        if not found and "right" in table:
-            table.refuse("right", search(classes[0], each).sentence(classes[0]))
-        right += found
+        searches = [search(names, each) for names in classes]
+        for names, found in zip(classes, searches, strict=True):
+            if found.choices:  # a label too is to be clear: it counts as right
+                table.refuse("right" if "right" in table else "label", found.sentence(names))
+            if found.index is not None:
+                right.append(names[found.index])
+        if "right" in table and all(found.index is None for found in searches):
+            table.refuse("right", searches[0].sentence(classes[0]))
     table.finish()
     opened = table.checked("file", lambda: picture_from_file(table.file.path.parent / path))
     return TalkPicture(name, opened, label, tuple(dict.fromkeys(right)))
@@ -202,7 +205,8 @@ def _scene(table: Table, pictures: Mapping[str, TalkPicture], default_model: str
             against = table.take("against", str, "the name of a class")
             index = _class(table, "against", against, model)
             absent = _words(table, "absent", "a name that is no class of the model", None)
-            if absent and search(models.record(model).class_names, absent).index is not None:
+            found = search(models.record(model).class_names, absent or "")
+            if found.index is not None or found.choices:
                 table.refuse(
                     "absent", f'the model has a class "{plain(absent)}": leave the line out.'
                 )

@@ -12,7 +12,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from core.errors import ModelError
+from core import isolated, pickle_scan
+from core.errors import ModelError, ResourceError
+from core.files import open_regular
 from core.free_memory import out_of_memory
 from core.text import plain
 
@@ -21,26 +23,33 @@ SUFFIXES = (SAFETENSORS, ".pth", ".pt")
 _SAVE = "save the state dict alone, with torch.save(model.state_dict(), FILE) or as safetensors"
 _COUNTER = "num_batches_tracked"  # of batch norm; absent from older files, and no part of a pass
 _NAMED = 3
+_SCAN = isolated.Limits(memory=500 * 1000 * 1000, seconds=2)  # layers, without their numbers
 
 
-def read_state(path: Path, name: str = "", *, shapes_only: bool = False) -> dict[str, Tensor]:
+def read_state(
+    path: Path, name: str = "", *, shapes_only: bool = False, trusted: bool = False
+) -> dict[str, Tensor]:
     """A state dict from a file, on the CPU.
 
     Args:
         path: of one of the `SUFFIXES`; any but safetensors is read as torch's own format.
         name: what sentences call it; by default its own name.
         shapes_only: leave the numbers where they are: the tensors are on the meta device.
+        trusted: whether it is known which file this is; others are looked at before torch reads
+            them, so that they take no more memory than they have bytes.
 
     Raises:
         ModelError: the file is damaged, or holds anything but named tensors.
     """
     file = name or path.name
     try:
-        found = _read(path, shapes_only)
+        found = _read(path, shapes_only, trusted)
     except pickle.UnpicklingError as error:
         raise ModelError(
             f"{file} is no state dict that can be read without running code from it: {_SAVE}."
         ) from error
+    except ResourceError:
+        raise
     except OSError as error:
         raise ModelError(f"{file} cannot be read ({error.strerror}): check it.") from error
     except Exception as error:  # a damaged file makes its reader raise anything
@@ -54,9 +63,9 @@ def read_state(path: Path, name: str = "", *, shapes_only: bool = False) -> dict
         raise ModelError(f"{file} holds no state dict: {_SAVE}.")
     for key, value in found.items():
         if not (isinstance(key, str) and _is_plain(value)):
-            raise ModelError(
-                f"{file} holds {plain(str(key))}, which is no tensor of a layer: {_SAVE}."
-            )
+            # What is no name may be a tuple of tuples whose text would fill the memory.
+            named = plain(key) if isinstance(key, str) else f"a key of type {type(key).__name__}"
+            raise ModelError(f"{file} holds {named}, which is no tensor of a layer: {_SAVE}.")
     return dict(found)
 
 
@@ -87,18 +96,29 @@ def check_fit(
     raise ModelError(f"{file} does not fit the network: {told}. Check architecture and classes.")
 
 
-def _read(path: Path, shapes_only: bool) -> object:
+def _read(path: Path, shapes_only: bool, trusted: bool) -> object:
     if path.suffix.lower() != SAFETENSORS:
+        if not trusted:
+            _check_unfolding(path)
         place = "meta" if shapes_only else "cpu"
         return torch.load(path, map_location=place, weights_only=True)
     if not shapes_only:
         # Not mapped into memory: a file that is cut while it is mapped ends the process.
-        return safetensors.torch.load(path.read_bytes())
+        with open_regular(path) as file:
+            return safetensors.torch.load(file.read())
     with safetensors.safe_open(path, framework="pt") as file:
         return {
             name: torch.empty(file.get_slice(name).get_shape(), device="meta")
             for name in file.keys()  # noqa: SIM118 - it is no mapping
         }
+
+
+def _check_unfolding(path: Path) -> None:
+    """See that a file of torch's takes about as much memory as it has bytes."""
+    with open_regular(path) as file:
+        told, _ = isolated.run("core.pickle_scan:scan", file, _SCAN)
+    if told == pickle_scan.CODE:
+        raise pickle.UnpicklingError("it holds more than tensors")
 
 
 def _is_plain(value: object) -> bool:

@@ -26,9 +26,9 @@ def number(value: float) -> str:
 def expectation(expected: str, top: ClassScore, class_names: tuple[str, ...]) -> str | None:
     """What to say when a person would call the picture something else; None if the model agrees."""
     found = search(class_names, expected)
-    if found.index == top.index:
+    if top.index in (found.index, *found.choices):
         return None
-    if found.index is not None:
+    if found.index is not None or found.choices:
         return f"A person would say {expected}."
     offered = [class_names[i] for i in found.nearest[:2]]
     nearest = f": the nearest are {' and '.join(offered)}" if offered else ""

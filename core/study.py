@@ -51,11 +51,19 @@ def picture_files(folder: Path) -> dict[str, Path]:
     """The study's pictures in a folder: files named penguin and swan, of any format.
 
     Raises:
-        ImageError: one of them is missing.
+        ImageError: the folder cannot be read, or one of them is missing.
     """
     found = {}
+    try:
+        paths = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        paths = []
+    except OSError as error:
+        raise ImageError(
+            f"The folder {folder} cannot be read ({error.strerror}): check the path."
+        ) from error
     for name in WINDOWS:
-        files = sorted(folder.glob(f"{name}.*")) if folder.is_dir() else []
+        files = [path for path in paths if path.name.startswith(f"{name}.")]
         if not files:
             raise ImageError(
                 f"There is no {name} in {folder}: give a folder with {name}.jpg, and likewise "

@@ -1,5 +1,6 @@
 """TOML whose mistakes are told in one sentence, with the file and the line."""
 
+import errno
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -8,11 +9,13 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from core.errors import TalkError, UserError
+from core.files import read_text
 from core.text import plain, quoted
 
 Kind = TypeVar("Kind")
 Place = tuple[str | int, ...]  # the keys and numbers that lead to a value
 REQUIRED: Any = object()  # in place of a default
+LONGEST = 1_000_000  # bytes of a file that people write
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,12 @@ class TomlFile:
 
     @classmethod
     def read(
-        cls, path: Path, name: str = "", kind: str = "talk", error: type[UserError] = TalkError
+        cls,
+        path: Path,
+        name: str = "",
+        kind: str = "talk",
+        error: type[UserError] = TalkError,
+        limit: int = LONGEST,
     ) -> "TomlFile":
         """Read a file.
 
@@ -41,14 +49,17 @@ class TomlFile:
             name: what sentences call it; by default its own name.
             kind: what it describes: a talk, a model.
             error: what is raised when something in it is wrong.
+            limit: how many bytes it may have.
 
         Raises:
-            UserError: of the kind that was given: it cannot be read, or is not TOML.
+            UserError: of the kind that was given: it cannot be read, is too long, or is not TOML.
         """
         name = name or path.name
         try:
-            text = path.read_text("utf-8")
+            text = read_text(path, limit)
         except OSError as failed:
+            if failed.errno == errno.EFBIG:
+                raise error(f"{name} is larger than {limit:,} bytes: shorten it.") from failed
             raise error(
                 f"The {kind} {path} cannot be read ({failed.strerror}): check the path."
             ) from failed

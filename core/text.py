@@ -14,8 +14,11 @@ HTML and Markdown then need their own marks escaped.
 
 import html
 import json
+import os
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 LONGEST_LINE = 2000  # characters of a line
 LONGEST_PART = 80  # of a name or value inside a sentence
@@ -50,6 +53,16 @@ def quoted(value: object, longest: int = LONGEST_PART) -> str:
         return "a very long number"
     except RecursionError:
         return "a value that is nested too deeply"
+
+
+def as_text(name: str | os.PathLike[str]) -> str:
+    """The name of a file as Unicode, for records; bytes in it that are no UTF-8 are escaped."""
+    return os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def as_json(values: Mapping[str, Any], **how: Any) -> bytes:
+    """JSON as UTF-8; what is no Unicode, as the name of a folder may be, is escaped."""
+    return json.dumps(values, ensure_ascii=False, **how).encode("utf-8", "backslashreplace")
 
 
 def columns(text: str) -> int:

@@ -1,16 +1,13 @@
 """From the untrusted bytes of a bundle to its manifest and files, or to a sentence why not.
 
 Nothing is written to disk and nothing is unpickled. Names, kinds, numbers and sizes of the entries
-are checked before any of them is read, and the manifest's shape before any of it is used.
+are checked before any of them is read, and the manifest's shape before any of it is used; what
+unfolds is bounded by `core.unfolding`.
 """
 
-import io
-import json
-import math
 import re
 import stat
 import zipfile
-import zlib
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -20,6 +17,7 @@ from core.errors import BundleError
 from core.exhibits import MOST_EXHIBITS, MOST_MAPS
 from core.manifest import FORMAT, NAME, Json
 from core.text import quoted
+from core.unfolding import UnfoldingError, read_array, read_json, unzip
 
 MAX_PACKED = 300 * 1000 * 1000  # bytes, decimal
 MAX_UNPACKED = 500 * 1000 * 1000
@@ -95,17 +93,13 @@ def unpack(data: bytes) -> Unpacked:
             f"The file has {len(data):,} bytes and a bundle has at most {MAX_PACKED:,}: {_WAY_OUT}"
         )
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            _check_entries(archive.infolist())
-            if NAME not in archive.namelist():
-                raise BundleError(f"The file has no {NAME}, so it is not a bundle: {_WAY_OUT}")
-            files = {name: archive.read(name) for name in archive.namelist()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise BundleError(f"The file is not a zip that can be read: {_WAY_OUT}") from error
-    except (ValueError, OSError) as error:
-        if isinstance(error, BundleError):
-            raise
-        raise BundleError(f"The file is not a zip that can be read: {_WAY_OUT}") from error
+        files = unzip(data, MAX_FILES, MAX_UNPACKED, _check_entry)
+    except UnfoldingError as error:
+        raise BundleError(
+            f"The file is not a bundle that can be read, {error}: {_WAY_OUT}"
+        ) from error
+    if NAME not in files:
+        raise BundleError(f"The file has no {NAME}, so it is not a bundle: {_WAY_OUT}")
     manifest = _manifest(files.pop(NAME))
     foreign = sorted(files.keys() - manifest["files"].keys())
     if foreign:
@@ -121,17 +115,17 @@ def array(data: bytes, dtype: type[np.generic], shape: tuple[int, int]) -> np.nd
     Raises:
         BundleError: it is not.
     """
-    file = io.BytesIO(data)
     try:
-        if np.lib.format.read_magic(file) != (1, 0):
-            raise ValueError("another version")
-        found = np.lib.format.read_array_header_1_0(file, max_header_size=1000)
-        if found != (shape, False, np.dtype(dtype)):  # before anything of that size is made
-            raise ValueError(f"it says {found}")
-        values = np.frombuffer(file.read(), dtype).reshape(shape)
+        values = read_array(data)
+        if (values.shape, values.dtype, values.flags.c_contiguous) != (
+            shape,
+            np.dtype(dtype),
+            True,
+        ):
+            raise ValueError(f"it is {values.dtype} {values.shape}")
         if not np.isfinite(values).all():
             raise ValueError("values that are not finite")
-    except (ValueError, SyntaxError, TypeError, EOFError) as error:
+    except ValueError as error:
         raise BundleError(
             f"A map in the bundle is not the {shape[0]} × {shape[1]} numbers that it should be: "
             f"{_WAY_OUT}"
@@ -139,51 +133,25 @@ def array(data: bytes, dtype: type[np.generic], shape: tuple[int, int]) -> np.nd
     return values
 
 
-def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
-    """Refuse what could do harm when read, by what the zip says of it."""
-    if len(entries) > MAX_FILES:
-        raise BundleError(f"The file holds {len(entries):,} files, a bundle at most {MAX_FILES:,}.")
-    total = 0
-    names = set()
-    for entry in entries:
-        kind = stat.S_IFMT(entry.external_attr >> 16)
-        parts = entry.filename.split("/")
-        if not _NAME.fullmatch(entry.filename) or {"", ".", ".."} & set(parts):
-            raise BundleError(
-                f"The bundle holds a file called {quoted(entry.filename)}, a name that no bundle "
-                f"uses: {_WAY_OUT}"
-            )
-        if entry.filename in names:
-            raise BundleError(
-                f"The bundle holds {quoted(entry.filename)} more than once: {_WAY_OUT}"
-            )
-        names.add(entry.filename)
-        if entry.flag_bits & 1 or kind not in (0, stat.S_IFREG):
-            raise BundleError(
-                f"{quoted(entry.filename)} in the bundle is encrypted or no ordinary file: "
-                f"{_WAY_OUT}"
-            )
-        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise BundleError(
-                f"{quoted(entry.filename)} in the bundle is packed in a way that no bundle uses: "
-                f"{_WAY_OUT}"
-            )
-        total += entry.file_size
-        if total > MAX_UNPACKED or (entry.filename == NAME and entry.file_size > MAX_MANIFEST):
-            raise BundleError(
-                f"The bundle would unpack to more than the {MAX_UNPACKED:,} bytes that are "
-                f"allowed, or its manifest to more than {MAX_MANIFEST:,}: {_WAY_OUT}"
-            )
+def _check_entry(entry: zipfile.ZipInfo) -> None:
+    """Refuse what could do harm when read or written, by what the zip says of it."""
+    kind = stat.S_IFMT(entry.external_attr >> 16)
+    if not _NAME.fullmatch(entry.filename) or {"", ".", ".."} & set(entry.filename.split("/")):
+        raise BundleError(
+            f"The bundle holds a file called {quoted(entry.filename)}, a name that no bundle "
+            f"uses: {_WAY_OUT}"
+        )
+    if kind not in (0, stat.S_IFREG):
+        raise BundleError(f"{quoted(entry.filename)} in the bundle is no ordinary file: {_WAY_OUT}")
 
 
 def _manifest(data: bytes) -> Json:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(constant)
-
     try:
-        found = json.loads(data.decode("utf-8"), parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"The bundle's {NAME} is not readable JSON: {_WAY_OUT}") from error
+        found = read_json(data, MAX_MANIFEST)
+    except UnfoldingError as error:
+        raise BundleError(
+            f"The bundle's {NAME} is not readable JSON, {error}: {_WAY_OUT}"
+        ) from error
     if isinstance(found, dict) and found.get("format", FORMAT) != FORMAT:
         raise BundleError(
             f"The bundle is of the kind {quoted(str(found['format']))}; this program reads "
@@ -222,10 +190,7 @@ def _check_shape(found: object, shape: Any, place: str) -> None:
             _check_shape(each, shape[0], place)
     else:
         allowed = shape if isinstance(shape, tuple) else (shape,)
-        number = isinstance(found, int | float) and not isinstance(found, bool)
         if not isinstance(found, allowed) or (isinstance(found, bool) and bool not in allowed):
-            _wrong(place)
-        if number and not math.isfinite(found):
             _wrong(place)
 
 

@@ -20,15 +20,19 @@ from core.comparing import (
     compare_scores,
     opened,
 )
-from core.errors import ModelError, SettingError
+from core.errors import BundleError, ModelError, SettingError
 from core.explainer import Explainer
+from core.forecast import all_passes
 from core.images import digest, open_image
-from core.manifest import Json, changed_sections, own_model
+from core.manifest import Json, changed_sections, own_model, setting_from
 from core.models import Classifier
 from core.picture import Picture
 from core.preprocessing import Box
 from core.text import plain
 from core.unpacking import Unpacked, unpack
+
+MOST_PASSES = 20_000
+"""Passes that are made unasked: some minutes on two cores."""
 
 
 def verify(
@@ -36,6 +40,7 @@ def verify(
     *,
     image: bytes | None = None,
     device: str = "auto",
+    passes: int = MOST_PASSES,
     report: Report = lambda _: None,
 ) -> Verdict:
     """Compute a bundle's maps and scores again.
@@ -44,15 +49,18 @@ def verify(
         data: the zip.
         image: the photo's file, where the bundle does not hold it.
         device: where to compute, one of `models.DEVICES`.
+        passes: how many passes through its networks the maps may take.
         report: told how far it is.
 
     Raises:
-        BundleError: this is not a bundle, or it holds what no bundle holds.
+        BundleError: this is not a bundle, or it holds what no bundle holds, or its maps take more
+            passes.
         ImageError: a picture cannot be opened.
         ModelError: the model cannot be had.
         SettingError: a setting is out of range.
     """
     found = unpack(data)
+    _check_passes(found.manifest, passes)
     verdict = Verdict()
     _check_digests(found, verdict)
     _compare_versions(found.manifest, verdict)
@@ -78,6 +86,24 @@ def verify(
     if image is not None and not used:
         verdict.different.append("The given picture is none of those that the bundle is of.")
     return verdict
+
+
+def _check_passes(manifest: Json, most: int) -> None:
+    """Refuse work that nobody asked for: a few numbers in a manifest can ask for days."""
+    total = 0
+    for exhibit in manifest["exhibits"]:
+        record = models.registry().get(exhibit["model"]["name"])
+        if record is None:  # which is said when it is to be loaded
+            continue
+        total += sum(
+            all_passes(setting_from(entry["method"], entry["settings"]), record.preprocessing.crop)
+            for entry in exhibit["maps"]
+        )
+    if total > most:
+        raise BundleError(
+            f"The bundle's maps take {total:,} passes through its networks, and {most:,} are made "
+            f"unasked: allow them with --passes {total}."
+        )
 
 
 def _check_digests(found: Unpacked, verdict: Verdict) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import logging
+import os
 import tempfile
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from typing import NamedTuple
 import torch
 
 from core.errors import ModelError
+from core.files import check_replaceable, open_regular
 from core.state_dicts import read_state
 
 _CHUNK = 1 << 20
@@ -49,7 +51,7 @@ class WeightsFile:
     @property
     def present(self) -> bool:
         """Whether the file is on this machine; says nothing about its content."""
-        return self.path.is_file()
+        return os.path.isfile(self.path)  # noqa: PTH113 - where it cannot be found out, it is not
 
     def download(self) -> Generator[Progress, None, None]:
         """Download the file, yielding progress; close the iterator to give up.
@@ -65,12 +67,14 @@ class WeightsFile:
                 "back, or install the requirements again if it came with them."
             )
         try:
+            check_replaceable(self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.path.parent, prefix="download-") as folder:
                 partial = Path(folder) / self.path.name
                 with closing(self._receive(partial)) as received:
                     yield from received
                 self._check(partial)
+                check_replaceable(self.path)
                 partial.replace(self.path)
         except (OSError, http.client.HTTPException) as error:  # URLError is an OSError
             _log.warning("download of %s failed", self.url, exc_info=error)
@@ -89,7 +93,7 @@ class WeightsFile:
         if not self.present:
             raise ModelError(f"The weights {self.path.name} are not on this machine.")
         sha256 = self._check(self.path)
-        return read_state(self.path), sha256
+        return read_state(self.path, trusted=bool(self.sha256_prefix)), sha256
 
     def _receive(self, partial: Path) -> Generator[Progress, None, None]:
         assert self.url is not None
@@ -102,12 +106,14 @@ class WeightsFile:
             while chunk := response.read(_CHUNK):
                 file.write(chunk)
                 done += len(chunk)
+                if done > self.megabytes * 1e6 + _CHUNK:
+                    raise ConnectionError("the server sends more than the file has")
                 yield Progress(done, max(done, total))
         if "Content-Length" in response.headers and done < total:  # read() does not complain
             raise ConnectionError("the connection was lost half way")
 
     def _check(self, path: Path) -> str:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         if not sha256.startswith(self.sha256_prefix):
             raise ModelError(

@@ -22,6 +22,7 @@ from core.picture import Picture, picture_from_file
 from core.scores import Question
 from core.settings import Setting
 from core.story import percent
+from core.text import as_text
 
 # The parser sets no default for these, so that an option given to the wrong method can be told from
 # one that was not given.
@@ -97,7 +98,11 @@ def target_of(wanted: str, work: Work) -> int:
 
 
 def class_index(wanted: str, classifier: Classifier) -> int:
-    """A class by name or index; if it is absent, the sentence that offers the nearest ones."""
+    """A class by what people call it.
+
+    Raises:
+        SettingError: it is absent or not clear; the sentence offers others.
+    """
     found = search(classifier.class_names, wanted)
     if found.index is None:
         raise SettingError(found.sentence(classifier.class_names))
@@ -127,7 +132,7 @@ def record_of(
     names = work.classifier.class_names
     contrast = attribution.contrast
     return {
-        "image": image_name,
+        "image": as_text(image_name),
         **attribution.settings(),
         "target_name": names[attribution.target],
         "contrast_name": None if contrast is None else names[contrast],

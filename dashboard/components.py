@@ -13,7 +13,14 @@ from typing import Any
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-from dashboard.messages import BoxTuple, message_id, read_box, read_mask, read_page
+from dashboard.messages import (
+    BoxTuple,
+    message_id,
+    read_box,
+    read_mask,
+    read_page,
+    read_words,
+)
 
 _FRONTEND = Path(__file__).resolve().parent / "frontend"
 
@@ -163,8 +170,8 @@ def links(*, key: str, on_click: Callable[[list[str]], None]) -> None:
     """
 
     def clicked() -> None:
-        words = _message(key, "clicked")
-        if isinstance(words, list) and all(isinstance(word, str) for word in words):
+        words = read_words(_message(key, "clicked"))
+        if words is not None:
             on_click(words)
 
     def stands() -> None:

@@ -11,6 +11,7 @@ from core.scores import SCORE_KINDS, Question
 from core.study import WINDOWS
 from core.text import markdown
 from dashboard import methods, state
+from dashboard.messages import read_number
 from dashboard.view import Look
 
 PREDICTED = "predicted class"
@@ -106,7 +107,6 @@ def choose_model(not_usable: Sequence[str]) -> tuple[str, str]:
 def choose_question(classifier: Classifier, order: list[int]) -> Question:
     """Target, contrast and scale; ``order`` lists the classes, most probable first."""
     names = display_names(classifier.class_names, PREDICTED, NOTHING)
-    by_name = {name: index for index, name in enumerate(names)}
     ranked = [names[index] for index in order]
     asked = st.selectbox(
         "Explain",
@@ -116,7 +116,7 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
         accept_new_options=True,
         help="The class whose score is explained (target). Type to search all classes.",
     )
-    target = _resolve("target", asked, by_name, names)
+    target = _resolve("target", asked, names, classifier.class_names)
     against = st.selectbox(
         "against",
         [NOTHING, *ranked],
@@ -125,7 +125,9 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
         accept_new_options=True,
         help="Explain the score of the one minus the score of the other (contrast).",
     )
-    contrast = None if against == NOTHING else _resolve("contrast", against, by_name, names)
+    contrast = (
+        None if against == NOTHING else _resolve("contrast", against, names, classifier.class_names)
+    )
     target = order[0] if target is None else target
     if contrast == target:
         st.warning("Both are the same class; explained against nothing.")
@@ -145,8 +147,9 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
 def explain_class(classifier: Classifier, index: str) -> None:
     """Make a class the target, by its index, if there is such a one; for use in a callback."""
     names = display_names(classifier.class_names)
-    if index.isdecimal() and int(index) < len(names):
-        _set("target", names[int(index)])
+    number = read_number(index, len(names) - 1)
+    if number is not None:
+        _set("target", names[number])
 
 
 def choose_look() -> Look:
@@ -218,17 +221,22 @@ def _apply_preset(name: str) -> None:
     st.session_state.update(target=PREDICTED, contrast=NOTHING)
 
 
-def _resolve(key: str, asked: str, by_name: dict[str, int], names: tuple[str, ...]) -> int | None:
-    """The class that was asked for; None, and a sentence with offers, if there is no such class."""
+def _resolve(
+    key: str, asked: str, names: tuple[str, ...], class_names: tuple[str, ...]
+) -> int | None:
+    """The class that was asked for; None, and a sentence with offers, if it is absent or not clear.
+
+    ``names`` are those that the list shows.
+    """
     if asked == PREDICTED:
         return None
-    if asked in by_name:
-        return by_name[asked]
-    found = search(names, asked)
+    if asked in names:
+        return names.index(asked)
+    found = search(class_names, asked)
     if found.index is not None:
         return found.index
-    st.warning(markdown(found.sentence(names)))
-    for index in found.nearest[:3]:
+    st.warning(markdown(found.sentence(class_names)))
+    for index in found.offers[:3]:
         st.button(
             markdown(names[index]),
             key=f"{key}_offer_{index}",

@@ -10,6 +10,7 @@ from core.browsing import Filters, Order, Pair, Show
 from core.cache import BoundedCache
 from core.results_table import ResultsTable
 from core.text import line
+from dashboard.messages import read_number
 
 ANY = "any class"
 SHOWS: dict[str, Show] = {
@@ -150,8 +151,9 @@ def arrive() -> None:
                 st.session_state[key] = value
             case ("order", [value]) if value in ORDERS:
                 st.session_state[key] = value
-            case ("page", [value]) if value.isdecimal() and len(value) < 9 and int(value):
-                st.session_state[key] = int(value)
-            case ("probability", [low, high]) if low.isdecimal() and high.isdecimal():
-                if int(low[:3]) <= int(high[:3]) <= 100:
-                    st.session_state[key] = (int(low[:3]), int(high[:3]))
+            case ("page", [value]) if number := read_number(value, 99_999_999):
+                st.session_state[key] = number
+            case ("probability", [low, high]):
+                lowest, highest = read_number(low, 100), read_number(high, 100)
+                if lowest is not None and highest is not None and lowest <= highest:
+                    st.session_state[key] = (lowest, highest)

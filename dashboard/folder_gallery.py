@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.browsing import Card, Pair
 from core.cache import BoundedCache
-from core.errors import ImageError
+from core.errors import UserError
 from core.picture import picture_from_bytes
 from core.rendering import data_uri
 from core.results_table import ResultsTable
@@ -44,7 +44,7 @@ def fill_gallery(place: DeltaGenerator, results: ResultsTable, cards: Sequence[C
             continue
         try:
             known[card.path] = _thumbnails.put(_key(results, card), _thumbnail(results, card))
-        except ImageError as error:
+        except UserError as error:
             _log.info("%s has no thumbnail: %s", card.path, error)
             failed[card.path] = str(error)
         if time.monotonic() - shown > _FRAME_SECONDS:
@@ -58,7 +58,7 @@ def _key(results: ResultsTable, card: Card) -> tuple[str, str | None, str]:
 
 
 def _thumbnail(results: ResultsTable, card: Card) -> str:
-    picture = picture_from_bytes(folder_tables.photo(results, card.path))
+    picture = picture_from_bytes(folder_tables.photo(results, card.path), trusted=True)
     return data_uri(picture.thumbnail(_SIDE), "JPEG")
 
 

@@ -105,7 +105,7 @@ def open_picture(name: str, path: str) -> tuple[Picture, Card]:
     card = card_of(results, path)
     if card is None:
         raise ImageError(f'The results "{plain(name)}" have no picture "{plain(path)}".')
-    return picture_from_bytes(photo(results, path)), card
+    return picture_from_bytes(photo(results, path), trusted=True), card
 
 
 def photo(results: ResultsTable, path: str) -> bytes:

@@ -12,6 +12,7 @@ BoxTuple = tuple[float, float, float, float]
 
 MIN_SIDE = 16  # pixels of the photo; frontend/crop.js has the same
 _ID_LENGTH = 40  # characters; the components send about eleven
+_MOST_WORDS, _LONGEST_WORD = 4, 5000  # the longest is the path of a picture
 _SLACK = 0.05  # pixels: boxes travel rounded to a hundredth
 
 _log = logging.getLogger(__name__)
@@ -64,6 +65,25 @@ def read_page(message: object, count: int) -> int | None:
         _log.info("pages: message from the browser ignored")
         return None
     return page
+
+
+def read_words(message: object) -> list[str] | None:
+    """What a button of the page's own HTML carries: a few texts; None if it is something else."""
+    if not isinstance(message, list) or len(message) > _MOST_WORDS:
+        return None
+    if not all(isinstance(word, str) and len(word) <= _LONGEST_WORD for word in message):
+        return None
+    try:
+        "".join(message).encode()
+    except UnicodeEncodeError:  # half of a character
+        return None
+    return message
+
+
+def read_number(text: str, most: int) -> int | None:
+    """A whole number from 0 to ``most``, as a text of no more digits than that; else None."""
+    known = text.isdecimal() and len(text) <= len(str(most)) and int(text) <= most
+    return int(text) if known else None
 
 
 def _box(message: object, size: tuple[int, int], photo_id: str) -> BoxTuple:

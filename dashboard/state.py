@@ -11,7 +11,7 @@ from core.disk_cache import DiskCache, default_folder
 from core.errors import ResourceError, UserError
 from core.explainer import Explainer
 from core.judging import Judge
-from core.picture import Picture, picture_from_bytes, picture_from_file
+from core.picture import Picture, picture_from_bytes, picture_from_file, read_picture
 from core.preprocessing import Box
 from core.samples import Sample, samples
 from core.text import plain, quoted
@@ -259,7 +259,11 @@ def original() -> bytes | None:
     if source == FOLDER:
         return folder_tables.file_of(*st.session_state["folder_place"])
     if source != UPLOAD:
-        return gallery()[source].path.read_bytes()
+        try:
+            return read_picture(gallery()[source].path)
+        except UserError as error:
+            _log.info("%s is gone", source, exc_info=error)
+            return None
     upload = st.session_state.get("uploader")
     return None if upload is None else upload.getvalue()
 

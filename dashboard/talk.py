@@ -13,6 +13,7 @@ from core.scenes import Talk, read_talk
 from core.text import markdown
 from core.warm import ready, warm, words_of
 from dashboard import components, live, options, stage, state
+from dashboard.messages import read_number
 from dashboard.placards import frame, told
 
 _STYLE = Path(__file__).resolve().parent / "talk.css"
@@ -59,7 +60,7 @@ def _read(path: Path, changed: int) -> Talk:
 def _number(count: int) -> int:
     """The scene in the address, from 1; the first if it is not one of this talk."""
     wanted = st.query_params.get("scene", "1")
-    number = int(wanted) if wanted.isdecimal() and len(wanted) < 4 else 1
+    number = read_number(wanted, 999) or 1
     return number if 1 <= number <= count else 1
 
 

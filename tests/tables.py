@@ -1,10 +1,13 @@
 """Tables of results of any size, without running a model."""
 
+import io
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.results import SCHEMA
+from core import parquet, results_table
+from core.results_schema import SCHEMA
 
 
 def columns(count, classes=50, seed=0):
@@ -42,6 +45,13 @@ def table(found):
     if isinstance(found, list):
         return pa.Table.from_pylist(found, SCHEMA)
     return pa.table([pa.array(found[each.name], each.type) for each in SCHEMA], schema=SCHEMA)
+
+
+def opened(found):
+    """A table as it is opened, without the process that a file of unknown origin is read in."""
+    rows, unpacked = results_table.MAX_ROWS, results_table.MAX_UNPACKED
+    read = parquet.read(io.BytesIO(data(found)), rows, unpacked)
+    return results_table.ResultsTable("made.parquet", "0" * 64, *read)
 
 
 def data(found, **options):

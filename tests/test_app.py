@@ -184,6 +184,16 @@ def test_a_class_that_is_not_there_is_said_and_the_nearest_offered():
     assert "logit of king penguin" in panel(page, "Occlusion small 48/48")
 
 
+def test_a_class_whose_name_fits_several_is_said_and_each_of_them_offered():
+    page = open_page(target="CARDIGAN")
+    assert not page.exception
+    assert '"CARDIGAN" names several classes' in said(page.warning)[0]
+    assert page.button(key="target_offer_264").label == "Cardigan"
+    assert page.button(key="target_offer_474").label == "cardigan"
+    for name in ("Cardigan", "cardigan"):
+        assert f"logit of {name}" in panel(open_page(target=name), "Occlusion small 48/48")
+
+
 def test_an_upload_becomes_the_picture(page):
     upload(page, "red.png", png())
     assert not page.exception
@@ -483,7 +493,14 @@ def test_only_a_badge_that_is_there_opens_its_evidence(monkeypatch, words, opene
 
 @pytest.mark.parametrize(
     ("index", "chosen"),
-    [("99", "goose"), ("134", "crane bird"), ("1000", None), ("-1", None), ("goose", None)],
+    [
+        ("99", "goose"),
+        ("134", "crane bird"),
+        ("1000", None),
+        ("-1", None),
+        ("goose", None),
+        ("9" * 5000, None),
+    ],
 )
 def test_only_a_class_of_the_model_can_be_made_the_target(monkeypatch, index, chosen):
     kept = {}

@@ -164,3 +164,39 @@ def test_the_reader_of_markdown_sees_what_is_foreign():
 @pytest.mark.parametrize("path", DASHBOARD, ids=name_of)
 def test_streamlit_reads_no_foreign_text_as_markdown(path):
     assert list(unsafe(path.read_text("utf-8"))) == []
+
+
+# What these open lies beside them, or belongs to the system: nobody else has named it.
+OPEN_THEIR_OWN = {
+    *("bundle", "components", "files", "free_memory", "plain_captum", "report", "stored", "view"),
+    "wordnet",
+}
+READING = {"open", "read_bytes", "read_text"}
+
+
+def reads_by_name(source):
+    """Lines on which a file is opened for reading by its name, other than through `core.files`."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        words = [a.value for a in node.args if isinstance(a, ast.Constant)]
+        writes = any(isinstance(word, str) and set(word) & set("wxa") for word in words[:2])
+        match node.func:
+            case ast.Name("open") if not writes:
+                yield node.lineno
+            case ast.Attribute(owner, name) if name in READING and not writes:
+                if ast.unparse(owner) not in ("os", "system", "Image", "archive"):
+                    yield node.lineno
+
+
+def test_the_reader_of_openings_sees_every_form():
+    source = (
+        "open(a)\nopen(a, 'rb')\nPath(a).read_bytes()\nb.read_text('utf-8')\nb.open()\n"
+        "read_bytes(a, 3)\nopen(a, 'wb')\nb.open('xb')\nsystem.open(a, 'rb')\n"
+    )
+    assert sorted(reads_by_name(source)) == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("path", CORE + DASHBOARD, ids=name_of)
+def test_files_are_opened_by_name_in_one_place(path):
+    assert path.stem in OPEN_THEIR_OWN or not list(reads_by_name(path.read_text("utf-8")))

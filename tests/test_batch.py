@@ -4,6 +4,7 @@ import functools
 import itertools
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +15,9 @@ import numpy as np
 import pytest
 import torch
 from folders import COARSE, all_but_seconds, fill, png, rows, run, table
-from test_results import no_file_above
+from test_whole import no_file_above
 
-from core import job, models, results
+from core import job, models, results, sums
 from core.explainer import Explainer
 from core.picture import picture_from_file
 from core.scores import Question
@@ -219,28 +220,32 @@ def test_a_run_that_fails_at_any_write_goes_on_to_the_same_result(tmp_path, monk
     (folder / "3.png").write_bytes(b"bad")
     assert run(folder, tmp_path / "whole", *COARSE) == 0
     whole, out = all_but_seconds(tmp_path / "whole"), tmp_path / "out"
-    real, counts = results.write_whole, []
+    places = ((results, "write_whole"), (sums, "write_whole"), (sums.Sums, "note"))
     for fails in itertools.count():
         writes = itertools.count()
 
-        def write(path, content, fails=fails, writes=writes):
-            if next(writes) == fails:
+        def failing(real, fails=fails, writes=writes):
+            def write(*arguments):
+                if next(writes) != fails:
+                    return real(*arguments)
                 if fails % 2:  # half of the failures come when the file is there already
-                    real(path, content)
+                    real(*arguments)
                 raise KeyboardInterrupt
-            real(path, content)
 
-        monkeypatch.setattr(results, "write_whole", write)
-        code = run(folder, out, *COARSE)
+            return write
+
+        with monkeypatch.context() as patch:
+            for place, name in places:
+                patch.setattr(place, name, failing(getattr(place, name)))
+            code = run(folder, out, *COARSE)
         if code == 0:
             break
         assert code == 130
-        monkeypatch.setattr(results, "write_whole", real)
         assert run(folder, out, *COARSE) == 0
         assert all_but_seconds(out) == whole
-        counts.append(fails)
-        results.Results(out).clear()
-    assert counts == list(range(10))  # a manifest twice, 5 maps, 2 parts, the table
+        shutil.rmtree(out)
+    # A manifest twice, 5 maps, 2 parts and the table, each with its digest; all digests twice.
+    assert fails == 22
     capsys.readouterr()
 
 
@@ -275,10 +280,144 @@ def test_kill_9_and_go_on(tmp_path):
     assert not again  # what was there was not made a second time
     assert sorted(path.name for path in out.iterdir()) == [
         ".lock",
+        "SHA256SUMS",
         "manifest.json",
         "maps",
         "results.parquet",
     ]
+
+
+@pytest.fixture(scope="module")
+def unfinished(tmp_path_factory):
+    """Pictures, what a whole run makes of them, and what one that was interrupted leaves."""
+    place = tmp_path_factory.mktemp("unfinished")
+    folder = fill(place / "in", [f"{n}.png" for n in range(7)])
+    (folder / "3.png").write_bytes(b"bad")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "PART", 4)
+        assert run(folder, place / "whole", *COARSE) == 0
+        real, maps = results.Results.write_maps, itertools.count(1)
+
+        def write(self, name, data):
+            real(self, name, data)
+            if next(maps) == 5:  # three in the first part, two in the second
+                raise KeyboardInterrupt
+
+        patch.setattr(results.Results, "write_maps", write)
+        assert run(folder, place / "out", *COARSE) == 130
+    return place
+
+
+def flip(path):
+    data = bytearray(path.read_bytes() or b"x")
+    data[int(0.9 * len(data))] ^= 4
+    path.write_bytes(data)
+
+
+def files_in(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+HARMS = {
+    "flipped": flip,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "junk": lambda path: path.write_bytes(b"PK\3\4 PAR1 {"),
+    "deep": lambda path: path.write_bytes(b"[" * 100_000),
+    "gone": Path.unlink,
+}
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.parametrize("begun", ["out", "whole"])
+def test_what_is_damaged_is_made_again(unfinished, tmp_path, capsys, begun, harm):
+    """Each file of an unfinished run and of a finished one: a table, a part, maps, digests, ..."""
+    for name in files_in(unfinished / begun):
+        out = tmp_path / name.replace("/", "_")
+        shutil.copytree(unfinished / begun, out)
+        HARMS[harm](out / name)
+        assert run(unfinished / "in", out, *COARSE) == 0, name
+        assert all_but_seconds(out) == all_but_seconds(unfinished / "whole")
+        assert files_in(out) == files_in(unfinished / "whole")
+        assert run(unfinished / "in", out, *COARSE) == 0
+        said = capsys.readouterr()
+        assert "is complete; nothing was left to do" in said.out
+        assert "Traceback" not in said.err
+        if harm == "flipped" and name not in (".lock", "SHA256SUMS"):
+            assert f"1 files in {out} are not as they were written: {name}. What is" in said.err
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_what_is_not_damaged_is_not_made_again(unfinished, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(unfinished / "whole", out)
+    maps = sorted(out.glob("maps/*/*"))
+    before, rows_before = [path.stat().st_ino for path in maps], rows(out)
+    flip(maps[2])
+    assert run(unfinished / "in", out, *COARSE) == 0
+    again = [path for path, row in rows(out).items() if row != rows_before[path]]
+    assert 0 < len(again) <= 4  # those of one part took other times
+    now = [path.stat().st_ino for path in maps]
+    assert [one == other for one, other in zip(before, now, strict=True)] == [
+        number != 2 for number in range(len(maps))
+    ]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_lost_manifest_is_written_again_by_the_same_command_only(unfinished, tmp_path, capsys):
+    out = tmp_path / "out"
+    shutil.copytree(unfinished / "out", out)
+    (out / "manifest.json").unlink()
+    assert run(unfinished / "in", out) == 2
+    assert "manifest.json is lost or damaged: give that command" in capsys.readouterr().err
+    assert run(unfinished / "in", out, *COARSE) == 0
+    assert all_but_seconds(out) == all_but_seconds(unfinished / "whole")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_again_removes_what_it_wrote_and_nothing_else(unfinished, tmp_path, capsys):
+    out = tmp_path / "out"
+    shutil.copytree(unfinished / "out", out)
+    mine = out / "maps" / "holiday.jpg"
+    mine.write_bytes(b"mine")
+    assert run(unfinished / "in", out, "--again") == 0
+    assert f"{out} holds other files in maps or parts: they are left" in capsys.readouterr().err
+    assert mine.read_bytes() == b"mine"
+    assert [path.name for path in (out / "maps").iterdir()] == ["holiday.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("settings", {"volume": 3}, "was begun with volume 3, not null"),
+        ("settings", {"batch": 3}, "was begun with batch 3, not 4"),
+        ("model", "resnet18", "was begun with model resnet18, not efficientnet_lite0"),
+        ("weights_sha256", "w", "was begun with weights_sha256 w, not "),
+        ("versions", {"torch": "0"}, "was begun with versions {'torch': '0'}, not {'python'"),
+    ],
+)
+def test_what_another_run_was_asked_differently_is_said(tmp_path, capsys, key, value, words):
+    folder, out = fill(tmp_path / "in", ["a.png"]), tmp_path / "out"
+    assert run(folder, out, "--batch", "4") == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest[key] = {**manifest[key], **value} if key == "settings" else value
+    manifest["run"] = results.run_of(manifest)
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert run(folder, out, "--batch", "4") == 2
+    assert words in capsys.readouterr().err
+
+
+def test_again_leaves_a_folder_of_something_else_alone(tmp_path, capsys):
+    folder, out = fill(tmp_path / "in", ["a.png"]), tmp_path / "out"
+    (out / "maps").mkdir(parents=True)
+    for name in ("maps/holiday.jpg", "results.parquet"):
+        (out / name).write_bytes(b"mine")
+    (out / "manifest.json").write_text('{"settings": {}}')
+    assert run(folder, out, "--again") == 2
+    assert "holds manifest.json of something else" in capsys.readouterr().err
+    assert (out / "maps/holiday.jpg").read_bytes() == b"mine"
+    assert (out / "results.parquet").read_bytes() == b"mine"
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -303,11 +442,11 @@ def test_when_not_even_a_table_fits_the_parts_can_be_read(tmp_path, capsys, monk
     folder, out = fill(tmp_path / "in", [f"{n}.png" for n in range(6)]), tmp_path / "out"
     real, writes = results.write_whole, itertools.count()
 
-    def write(path, content):
+    def write(*arguments):
         if next(writes) < 2:
-            return real(path, content)
+            return real(*arguments)
         with no_file_above(100):
-            return real(path, content)
+            return real(*arguments)
 
     monkeypatch.setattr(results, "write_whole", write)
     assert run(folder, out) == 2

@@ -3,12 +3,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import columns, data, table
+from tables import columns, opened, table
 
 from core import browsing
 from core.browsing import ORDERS, SHOWS, Filters, Pair
 from core.errors import SettingError
-from core.results_table import open_upload
 
 share = st.sampled_from([0.0, 0.2, 0.5, 0.5000001, 1.0])
 classes = st.integers(0, 3)
@@ -52,10 +51,6 @@ filters_of = st.builds(
 )
 
 
-def opened(found):
-    return open_upload(data(table(found)), "made.parquet")
-
-
 def wanted(found, filters):
     probability = found["probability"]
     return (
@@ -76,7 +71,7 @@ def wanted(found, filters):
 @settings(deadline=None)
 @given(rows_of, filters_of, st.sampled_from(ORDERS), st.booleans())
 def test_the_rows_are_those_of_a_loop(found, filters, order, descending):
-    chosen = browsing.select(opened(found), filters, order, descending).to_pylist()
+    chosen = browsing.select(opened(table(found)), filters, order, descending).to_pylist()
     expected = [i for i, each in enumerate(found) if wanted(each, filters)]
     by_path = sorted(expected, key=lambda i: (found[i]["path"].encode(), i))
     if order == "path":
@@ -90,7 +85,7 @@ def test_the_rows_are_those_of_a_loop(found, filters, order, descending):
 @settings(deadline=None)
 @given(rows_of, filters_of)
 def test_the_counts_are_those_of_a_loop(found, filters):
-    results = opened(found)
+    results = opened(table(found))
     summary = browsing.summary(results, browsing.select(results, filters))
     left = [each for each in found if wanted(each, filters)]
     judged = [each for each in left if each["correct"] is not None]
@@ -108,7 +103,7 @@ def test_the_counts_are_those_of_a_loop(found, filters):
 @settings(deadline=None)
 @given(rows_of)
 def test_the_mistakes_are_those_of_a_loop(found):
-    pairs = browsing.pairs(opened(found))
+    pairs = browsing.pairs(opened(table(found)))
     judged = [each for each in found if each["correct"] is not None]
     counted = {}
     for each in judged:
@@ -127,7 +122,7 @@ def test_classes_of_the_same_name_are_told_apart():
         {"path": "c", "label": 7, "label_name": None, "predicted": None},
     ]
     found[0]["predicted_name"] = "crane"
-    results = opened(found)
+    results = opened(table(found))
     assert browsing.class_names(results, "label") == {
         7: "class 7",
         134: "crane (134)",
@@ -137,7 +132,7 @@ def test_classes_of_the_same_name_are_told_apart():
 
 
 def test_cards_are_the_rows():
-    results = opened(columns(10))
+    results = opened(table(columns(10)))
     cards = browsing.cards(results, browsing.select(results, Filters(), "loss", True).slice(2, 3))
     expected = sorted(results.table.to_pylist(), key=lambda each: -each["loss"])[2:5]
     assert [card.path for card in cards] == [each["path"] for each in expected]
@@ -149,4 +144,4 @@ def test_cards_are_the_rows():
 @pytest.mark.parametrize(("filters", "order"), [(Filters("x"), "path"), (Filters(), "x")])
 def test_what_there_is_no_such_filter_for_is_refused(filters, order):
     with pytest.raises(SettingError, match="choose of all, wrong, right, error"):
-        browsing.select(opened(columns(3)), filters, order)
+        browsing.select(opened(table(columns(3))), filters, order)

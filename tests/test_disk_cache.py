@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from test_console_process import is_full_device
 
 from core.disk_cache import FOLDER_VARIABLE, DiskCache, default_folder
 
@@ -204,6 +205,27 @@ def test_a_folder_that_cannot_be_written_is_logged_and_work_goes_on(tmp_path, ca
         cache.put(KEY, ARRAYS)
         assert cache.get(KEY) is None
     assert "nothing is kept in the cache" in caplog.text
+    assert cache.problem == "File exists"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs FIFOs and links")
+@pytest.mark.parametrize("way", [None, "/dev/zero", "precious", "nowhere", "."])
+def test_an_entry_that_is_no_regular_file_is_neither_read_nor_written_through(tmp_path, way):
+    cache, entry = DiskCache(tmp_path / "cache"), tmp_path / "cache" / f"{KEY}.entry"
+    cache.put(OTHER, ARRAYS)
+    (cache.folder / "precious").write_bytes(b"precious")
+    os.mkfifo(entry) if way is None else entry.symlink_to(way)
+    before = entry.lstat().st_ino
+    cache.put(KEY, ARRAYS)  # unread
+    assert entry.lstat().st_ino == before
+    assert "only a regular file is replaced" in cache.problem
+    assert cache.get(KEY) is None
+    entry.unlink(missing_ok=True)  # a link that leads nowhere is as good as no entry
+    assert (cache.folder / "precious").read_bytes() == b"precious"
+    cache.put(KEY, ARRAYS)
+    assert same(cache.get(KEY))
+    assert same(cache.get(OTHER))
+    assert len(list(cache.folder.iterdir())) == 3
 
 
 def test_a_full_disk_is_logged_and_leaves_nothing_behind(cache, caplog, monkeypatch):
@@ -217,7 +239,7 @@ def test_a_full_disk_is_logged_and_leaves_nothing_behind(cache, caplog, monkeypa
     assert not list(cache.folder.iterdir())
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+@pytest.mark.skipif(not is_full_device(), reason="/dev/full is not Linux's full device")
 def test_a_disk_that_is_full_while_writing(cache, caplog, monkeypatch):
     """The write itself fails, on the system's own full device."""
     make = tempfile.NamedTemporaryFile

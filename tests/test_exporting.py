@@ -2,12 +2,14 @@
 
 import functools
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from bundles import PENGUIN, SWAN, contents, manifest_of, with_manifest, zipped
+from test_files import put
 
 from core import models
 from core.__main__ import main
@@ -58,6 +60,9 @@ def test_two_pictures_and_two_methods_in_one_bundle_that_is_equal(run, tmp_path)
     assert (code, err) == (0, "")
     assert lines[-1] == "Equal."
     assert len(lines) == 2 * (2 + 2) + 1
+    code, lines, err = run("verify", place, "--passes", "11")
+    assert (code, lines) == (2, [])
+    assert "passes through its networks, and 11 are made unasked: allow them with --passes" in err
 
 
 def test_verify_as_a_process_finds_one_changed_number(run, tmp_path):
@@ -121,7 +126,13 @@ def test_the_photo_is_left_out_or_taken_as_it_is(run, tmp_path):
         (("explain", SWAN, *COARSE, "--steps", "3", "--bundle", "x.zip"), "--steps does not"),
         (("explain", SWAN, *COARSE, "--bundle", "x.zip", "--link", "ftp://x"), "http"),
         (("explain", "gone.jpg", *COARSE, "--bundle", "x.zip"), "gone.jpg cannot be read"),
+        (("explain", SWAN, *COARSE, "--bundle", "x.zip", "--link", "http://["), "http"),
+        (("explain", SWAN, *COARSE, "--bundle", "."), "is a folder, and only a regular file"),
+        (("explain", SWAN, *COARSE, "--bundle", "x" * 300), "File name too long"),
+        (("explain", "/dev/zero", *COARSE, "--bundle", "x.zip"), "no regular file"),
         (("verify", "gone.zip"), "gone.zip cannot be read"),
+        (("verify", "/dev/zero"), "/dev/zero cannot be read (it is no regular file)"),
+        (("verify", SWAN, "--image", "/dev/zero"), "/dev/zero cannot be read (it is no regular"),
         (("verify", SWAN), "not a zip"),
     ],
 )
@@ -167,3 +178,18 @@ def test_trust_needs_a_bundle(run, tmp_path):
     code, _, err = run("explain", SWAN, *COARSE, "--trust", "--out", tmp_path)
     assert code == 2
     assert "add --bundle FILE, or use the command trust" in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs FIFOs, links and devices")
+@pytest.mark.parametrize("kind", ["device", "pipe", "link"])
+def test_a_bundle_replaces_no_device_pipe_or_link(run, tmp_path, monkeypatch, kind):
+    def computed(*_):
+        raise AssertionError("computed in vain")
+
+    monkeypatch.setattr(models, "load", computed)
+    place = put(tmp_path / "full", kind)
+    before = place.lstat()
+    code, lines, err = run("explain", SWAN, *COARSE, "--bundle", place)
+    assert (code, lines) == (2, [])
+    assert f"(full is a {kind}, and only a regular file is replaced)" in err
+    assert (place.lstat().st_mode, place.lstat().st_ino) == (before.st_mode, before.st_ino)

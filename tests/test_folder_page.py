@@ -12,7 +12,7 @@ from folders import png
 from streamlit.testing.v1 import AppTest
 from tables import columns, data, table
 
-from core.results import map_file
+from core.map_files import map_file
 from dashboard import folder_tables
 from tests.said import said
 
@@ -248,6 +248,15 @@ def test_a_picture_that_cannot_be_opened_leaves_the_page_usable(show, out, pictu
     assert "The model says king penguin, 53&nbsp;%" in html(page) or "53 %" in html(page)
     assert page.warning
     assert "picture" not in page.query_params
+
+
+@pytest.mark.parametrize("address", ["reference://", "github://x", "\0"])
+def test_an_address_that_leads_nowhere_is_said_on_the_cards(show, out, address):
+    (out / "manifest.json").write_text(json.dumps({"address": address}))
+    page = show(out)
+    assert not page.exception
+    assert len(cards(page)) == 24
+    assert "src=" not in html(page)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from test_grad_cam import stages
 from toys import picture
 
-from core.forecast import gradient_passes
+from core.forecast import all_passes, gradient_passes
 from core.gradients import gradient_steps
 from core.integration import MOST_POINTS
 from core.methods import METHODS
@@ -55,3 +55,18 @@ def test_every_gradient_method(name):
         return
     last = list(gradient_steps(stages(), picture(16, 12), Question(1), setting))[-1]
     assert 1 <= last.total <= gradient_passes(setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "passes"),
+    [
+        (OcclusionSetting(15, 8), 784),
+        (OcclusionSetting(224, 3), 1),
+        (SuperpixelSetting(60), 60),
+        (IntegratedGradientsSetting(50), 50),
+        (SmoothSetting(IntegratedGradientsSetting(1000), samples=200), 200_000),
+        (GradientSetting("saliency"), 1),
+    ],
+)
+def test_passes_of_every_kind_of_method(setting, passes):
+    assert all_passes(setting, 224) == passes

@@ -53,6 +53,15 @@ def test_nothing_else_is(place, path):
     assert str(place) not in str(caught.value)  # visitors are not told where it lies
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["reference://", "reference://x", "github://x", "dir://", "zip://", "no-such-kind://x", "\0"],
+)
+def test_an_address_that_leads_nowhere_is_told_as_such(address):
+    with pytest.raises(ImageError):
+        read_below(address, "a.png")
+
+
 def test_an_absolute_path_is_refused_even_inside(place):
     with pytest.raises(ImageError, match="not one below"):
         read_below(str(place), str(place / "swan" / "a.png"))
@@ -75,5 +84,5 @@ def test_a_folder_that_is_not_there_is_said(address):
 
 def test_a_large_file_is_refused(place):
     assert len(read_inside(place, "swan/a.png", len(png(1)))) == len(png(1))
-    with pytest.raises(ImageError, match="more than the 10 bytes"):
+    with pytest.raises(ImageError, match="more than 10 bytes"):
         read_inside(place, "swan/a.png", 10)

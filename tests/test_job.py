@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import SettingError
 from core.folder import Entry
-from core.job import PART, methods_of, parts_of
+from core.job import PART, Job, methods_of, parts_of
 from core.settings import IntegratedGradientsSetting, OcclusionSetting
 
 
@@ -40,3 +40,10 @@ def test_parts_hold_every_picture_once_in_order(count):
     parts = parts_of(entries)
     assert [entry for part in parts for entry in part] == entries
     assert all(len(part) == PART for part in parts[:-1])
+
+
+@pytest.mark.parametrize("name", ["batch", "threads"])
+@pytest.mark.parametrize("number", [0, -1, 1025, 3_000_000_000])
+def test_numbers_that_no_machine_is_made_for(name, number):
+    with pytest.raises(SettingError, match=rf"{number:,}; choose between 1 and 1,024\.$"):
+        Job(".", "resnet18", "cpu", **{name: number})

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.labels import _ABSENT, Search, display_names, search
+from core.labels import _ABSENT, Search, counterpart, display_names, search
 from core.models import registry
+from core.wordnet import class_of
 
 IMAGENET = registry()["resnet18"].class_names
 
@@ -35,6 +36,14 @@ def test_imagenet_has_no_swan_but_a_black_one():
         ("999", 999),
         ("goose", 99),
         ("crane", 517),  # the machine; the bird is called "crane bird"
+        ("crane_bird", 134),
+        ("King-Penguin ", 145),
+        ("Cardigan", 264),  # the dog
+        ("cardigan", 474),  # the jacket
+        (" cardigan ", 474),
+        ("n02056570", 145),
+        ("n00000000", None),
+        ("0145", None),
         ("1000", None),
         ("-1", None),
         ("²", None),
@@ -48,6 +57,47 @@ def test_exact_names_and_indices(query, index):
     found = search(IMAGENET, query)
     assert found.index == index
     assert found.query == query.strip()
+
+
+def test_a_name_that_fits_several_classes_is_told_with_the_choices():
+    found = search(IMAGENET, "CARDIGAN")
+    assert (found.index, found.choices, found.nearest) == (None, (264, 474), ())
+    assert found.offers == (264, 474)
+    assert found.sentence(IMAGENET) == (
+        '"CARDIGAN" names several classes: write Cardigan (class 264) or cardigan (class 474) '
+        "exactly so."
+    )
+
+
+def test_of_two_classes_of_one_name_each_is_found_by_the_name_that_is_shown():
+    names = ("a", "b", "a")
+    found = search(names, "a")
+    assert (found.index, found.choices) == (None, (0, 2))
+    assert found.sentence(names).endswith("write a (0) (class 0) or a (2) (class 2) exactly so.")
+    assert [search(names, name).index for name in display_names(names)] == [0, 1, 2]
+
+
+def test_a_class_that_is_called_as_another_s_index_is_found_by_its_name():
+    assert search(("1", "2", "3"), "1").index == 0
+    assert search(("1", "2", "3"), "0").index == 0
+
+
+def test_wordnet_ids_belong_to_imagenet_only():
+    assert search(("goose", "swan"), "n01855672").index is None
+
+
+@pytest.mark.parametrize("index", [264, 474])
+def test_another_model_s_class_of_the_same_name_has_the_same_spelling(index):
+    name = IMAGENET[index]
+    assert counterpart(0, (name, "goose"), IMAGENET) == index
+    assert counterpart(index, IMAGENET, ("goose", "Cardigan", "cardigan")) == 1 + (index == 474)
+
+
+def test_another_model_s_class_is_found_in_any_case_but_not_by_its_index():
+    assert counterpart(0, ("Goose",), IMAGENET) == 99
+    assert counterpart(0, ("CARDIGAN",), IMAGENET) is None
+    assert counterpart(0, ("99",), IMAGENET) is None
+    assert counterpart(517, IMAGENET, IMAGENET) == 517
 
 
 def test_names_that_share_words_come_before_those_spelled_alike():
@@ -87,15 +137,16 @@ def test_every_search_gives_different_classes_that_exist(query, limit):
     found = search(IMAGENET, query, limit)
     assert len(found.nearest) == len(set(found.nearest)) <= limit
     assert all(0 <= i < 1000 for i in found.nearest)
-    assert found.index not in found.nearest
+    assert found.index is None or not found.offers
     assert found.sentence(IMAGENET).endswith(".")
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 999))
-def test_every_class_is_found_by_its_displayed_index_and_by_its_name(index):
+def test_every_class_is_found_by_index_name_and_wordnet_id(index):
     assert search(IMAGENET, str(index)).index == index
-    assert IMAGENET[search(IMAGENET, IMAGENET[index]).index] == IMAGENET[index]
+    assert search(IMAGENET, IMAGENET[index]).index == index
+    assert search(IMAGENET, list(class_of())[index]).index == index
 
 
 def test_display_names_are_unique_and_change_nothing_else():
@@ -103,9 +154,5 @@ def test_display_names_are_unique_and_change_nothing_else():
     assert len(set(display_names(IMAGENET))) == 1000
 
 
-def test_of_two_classes_of_one_name_the_first_is_found():
-    assert search(("a", "b", "a"), "a").index == 0
-
-
 def test_a_search_is_a_value():
-    assert search(("a", "b"), "a") == Search("a", 0, ())
+    assert search(("a", "b"), "a") == Search("a", 0, (), ())

@@ -3,6 +3,7 @@
 import csv
 import functools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,9 +19,7 @@ from toys import seeded
 
 from core import commands, models, study
 from core.__main__ import main
-from core.errors import SettingError
 from core.explainer import Explainer
-from core.files import write
 from core.memory import memory
 from core.panel import DPI
 from core.settings import IntegratedGradientsSetting, OcclusionSetting, SmoothSetting
@@ -140,6 +139,13 @@ def test_explain_occlusion_writes_scores_map_picture_and_record(run, tmp_path):
         assert picture.mode == "RGB"
         assert picture.info["dpi"] == pytest.approx((DPI, DPI), abs=0.1)
         assert picture.width > 1400
+
+
+def test_a_class_is_found_by_its_exact_spelling(run, tmp_path):
+    question = ("--target", "cardigan", "--contrast", "Cardigan")
+    assert run("explain", SWAN, "--method", "saliency", *question, "--out", tmp_path)[0] == 0
+    record = record_in(tmp_path, "swan_saliency")
+    assert (record["target"], record["contrast"]) == (474, 264)
 
 
 def test_explain_ig_with_a_contrast(run, tmp_path):
@@ -285,6 +291,7 @@ def test_captum_gives_the_same_map_and_no_scores(run, tmp_path):
         ),
         ([*QUICK, "--target", "mute swan"], "nearest: black swan, goose"),
         ([*QUICK, "--target", "1000"], 'no class "1000"'),
+        ([*QUICK, "--target", "CARDIGAN"], "Cardigan (class 264) or cardigan (class 474)"),
         ([*QUICK, "--contrast", "king penguin"], "same class"),
         ([*QUICK, "--model", "resnet19"], 'no model "resnet19": choose one of'),
     ],
@@ -321,15 +328,46 @@ def test_a_folder_that_cannot_be_written_to(run, tmp_path):
     assert "choose another folder" in err
 
 
-def test_files_appear_all_or_none(tmp_path):
-    (tmp_path / "a").write_text("old")
-    with pytest.raises(SettingError, match="cannot be written"):
-        write(tmp_path, {"a": b"new", "missing/b": b""})
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    assert (tmp_path / "a").read_text() == "old"
-    write(tmp_path, {"a": b"new"})
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    assert (tmp_path / "a").read_text() == "new"
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (("explain", SWAN, *QUICK), "swan_ig_2.png"),
+        (("trust", SWAN, *QUICK), "swan_ig_2_trust.json"),
+        (("study",), "study.png"),
+        (("study",), "swan_occlusion_15-8.npz"),
+    ],
+)
+def test_what_cannot_be_written_is_found_before_anything_is_computed(
+    run, tmp_path, monkeypatch, command, name
+):
+    def computed(*_):
+        raise AssertionError("computed in vain")
+
+    monkeypatch.setattr(models, "load", computed)
+    (tmp_path / "file").touch()
+    (tmp_path / "out" / name).mkdir(parents=True)
+    for out, reason in (
+        ("file", "file is no folder"),
+        ("file/new", "Not a directory"),
+        ("out", f"{name} is a folder, and only a regular file is replaced"),
+    ):
+        code, lines, err = run(*command, "--out", tmp_path / out)
+        assert (code, lines) == (2, [])
+        assert f"({tmp_path}/{reason}): choose another folder" in err or f"({reason})" in err
+        assert err.count("\n") == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="such a name cannot be there")
+def test_names_that_are_no_unicode(tmp_path):
+    odd = tmp_path / os.fsdecode(b"\xff")
+    odd.mkdir()
+    picture = odd / os.fsdecode(b"\xfe.jpg")
+    picture.write_bytes(SWAN.read_bytes())
+    assert main(["explain", str(picture), *QUICK, "--out", str(odd), "--device", "cpu"]) == 0
+    stem = os.fsdecode(b"\xfe_ig_2")
+    assert record_in(odd, stem)["image"] == "\\udcfe.jpg"
+    assert np.load(odd / f"{stem}.npz")["values"].shape == (224, 224)
 
 
 def test_what_was_changed_on_opening_is_said_and_recorded(run, tmp_path):
@@ -519,6 +557,44 @@ def test_warm_makes_a_talk_ready_once(run_without_device, tmp_path, monkeypatch)
     memory.forget()
     assert run_without_device("warm", "--talk", talk)[0] == 0
     assert {path: path.stat().st_ino for path in (tmp_path / "cache").iterdir()} == kept
+
+
+def test_warm_says_before_it_computes_that_it_cannot_keep(
+    run_without_device, tmp_path, monkeypatch
+):
+    def computed(*_):
+        raise AssertionError("computed in vain")
+
+    monkeypatch.setattr(models, "load", computed)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WHERE_IT_LOOKED_CACHE", str(tmp_path / "file"))
+    code, lines, err = run_without_device("warm")
+    assert (code, lines) == (2, [])
+    assert err.endswith("file is no folder): name another cache folder by WHERE_IT_LOOKED_CACHE.\n")
+
+
+def test_warm_says_what_became_of_what_it_could_not_keep(run_without_device, tmp_path, monkeypatch):
+    monkeypatch.setenv("WHERE_IT_LOOKED_CACHE", str(tmp_path / "cache"))
+    talk = tmp_path / "mine.toml"
+    talk.write_text(
+        f"""[pictures.bird]
+        file = {json.dumps(str(SWAN))}
+        [[scenes]]
+        kind = "answer"
+        title = "What is this?"
+        picture = "bird"
+        """
+    )
+    assert run_without_device("warm", "--talk", talk)[0] == 0
+    (entry,) = (tmp_path / "cache").iterdir()
+    entry.unlink()
+    entry.mkdir()
+    memory.forget()
+    code, lines, err = run_without_device("warm", "--talk", talk)
+    assert code == 2
+    assert lines[0].split() == ["scene", "title", "seconds"]
+    assert not any(line.startswith("Kept") for line in lines)
+    assert f"Not everything could be kept in {tmp_path / 'cache'} ({entry.name} is a folder" in err
 
 
 def test_warm_refuses_a_broken_talk_with_its_line(run_without_device, tmp_path):

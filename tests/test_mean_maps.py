@@ -15,9 +15,9 @@ from core import mean_maps as module
 from core.browsing import Filters, select
 from core.errors import BundleError, ImageError
 from core.images import open_image
+from core.map_files import map_file
 from core.mean_maps import explained, mean_maps, read_maps
 from core.models import record
-from core.results import map_file
 from core.results_table import open_results
 
 RECORD = record("efficientnet_lite0")

@@ -6,7 +6,14 @@ import math
 
 import pytest
 
-from dashboard.messages import message_id, read_box, read_mask, read_page
+from dashboard.messages import (
+    message_id,
+    read_box,
+    read_mask,
+    read_number,
+    read_page,
+    read_words,
+)
 
 SIZE = (640, 480)
 PHOTO, PICTURE = "photo-id", "picture-id"
@@ -146,3 +153,36 @@ def test_an_odd_id_is_none(found):
     assert message_id({"id": found}) is None
     assert read_box(box_message([0, 0, 99, 99], id=found), SIZE, PHOTO) is None
     assert read_mask(mask_message(b"\xff" * 8, id=found), 8, PICTURE) is None
+
+
+@pytest.mark.parametrize("words", [[], ["open", "a/b.jpg"], ["pair", "1", "2"], ["", "ä🦢"]])
+def test_words_of_a_button_are_read(words):
+    assert read_words(words) == words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [*(odd for odd in ODD if odd != []), ["a", 1], ["a"] * 5, ["open", "x" * 5001], ["\ud800"]],
+)
+def test_other_words_are_none(words):
+    assert read_words(words) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "number"),
+    [
+        ("0", 9, 0),
+        ("9", 9, 9),
+        ("10", 9, None),
+        ("099", 100, 99),
+        ("0001", 100, None),
+        ("", 9, None),
+        ("-1", 9, None),
+        ("1.5", 9, None),
+        ("²", 9, None),
+        ("9" * 5000, 10**6, None),
+        ("0" * 5000, 10**6, None),
+    ],
+)
+def test_a_number_is_read_if_it_is_small_enough(text, most, number):
+    assert read_number(text, most) == number

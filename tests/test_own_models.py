@@ -8,6 +8,7 @@ from dataclasses import replace
 import own
 import pytest
 import torch
+import unprivileged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_state_dicts import Harmful
@@ -415,3 +416,38 @@ def test_how_weights_are_used_tells_models_apart(tmp_path, weights):
     other = replace(one.record.preprocessing, interpolation="bicubic")
     two = replace(one, record=replace(one.record, preprocessing=other))
     assert identity(one) != identity(two)
+
+
+@pytest.mark.parametrize(
+    ("classes", "reason"),
+    [
+        ("x" * 5000, "cannot be read (File name too long): check it."),
+        ("a" + "/b" * 4000, "cannot be read (File name too long): check it."),
+        ("a\\u0000b", "leads out of the model's folder: put the file itself there."),
+        ("/dev/zero", "leads out of the model's folder: put the file itself there."),
+        (".", "is not there, or no file: put one there."),
+    ],
+)
+def test_a_list_of_classes_under_an_absurd_name(tmp_path, classes, reason):
+    text = HEAD.replace('["a", "b"]', f'"{classes}"')
+    sentence = described(tmp_path, text)
+    assert sentence.startswith("pond/model.toml, line 3: ")
+    assert sentence.endswith(reason)
+    assert "Errno" not in sentence
+
+
+def test_what_must_not_be_read_is_said_in_words():
+    imports = "import json\nfrom pathlib import Path\nfrom core.own_models import read_folder"
+    code = "print(json.dumps(read_folder(Path(sys.argv[1]), {})[1]))"
+    with unprivileged.place() as folder:
+        for name in ("shut", "half", "closed"):
+            own.make(folder / "models", name, text=HEAD, weights={})
+        (folder / "models" / "shut").chmod(0)
+        (folder / "models" / "half").chmod(0o444)
+        (folder / "models" / "closed" / "model.toml").chmod(0)
+        found = json.loads(unprivileged.run(imports, code, folder / "models").stdout)
+    assert found["shut"] == "shut/model.toml cannot be read (Permission denied): check it."
+    assert found["half"] == "half/model.toml cannot be read (Permission denied): check it."
+    assert found["closed"].endswith(
+        "model.toml cannot be read (Permission denied): check the path."
+    )

@@ -1,5 +1,6 @@
 """The same on Ray: equal to the bit, and a worker that is killed changes nothing but time."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -7,7 +8,7 @@ import time
 import psutil
 import pytest
 from folders import all_but_seconds, fill
-from test_batch import ROOT
+from test_batch import ROOT, flip
 
 pytest.importorskip("ray", reason="ray is not installed: pip install -r requirements-cluster.txt")
 
@@ -68,6 +69,17 @@ def test_two_workers_one_of_them_killed_give_what_one_process_gives(folder, here
     finally:
         process.kill()
     assert all_but_seconds(tmp_path) == all_but_seconds(here)
+
+
+def test_what_is_damaged_is_made_again(folder, here, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(here, out)
+    for path in (out / "results.parquet", sorted(out.glob("maps/*/*"))[7]):
+        flip(path)
+    process = started(folder, out, *QUICK, "--ray", "local", "--workers", "2")
+    assert "68 pictures, " in finished(process)
+    assert all_but_seconds(out) == all_but_seconds(here)
+    assert "nothing was left to do" in finished(started(folder, out, *QUICK))
 
 
 def test_a_cluster_that_is_not_there_is_said(folder, tmp_path):

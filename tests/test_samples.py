@@ -1,5 +1,8 @@
 """The gallery is whatever lies in the folder."""
 
+import os
+
+import pytest
 from PIL import Image
 
 from core.images import digest
@@ -67,3 +70,16 @@ def test_credits_are_of_the_pictures_that_are_shown():
 
 def test_a_gallery_without_credits(tmp_path):
     assert credits_of({"0" * 64}, tmp_path) == ""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs FIFOs")
+def test_what_is_no_file_is_not_in_the_gallery_and_holds_up_nothing(tmp_path):
+    put(tmp_path, "a.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "loose.png").symlink_to("nowhere")
+    assert list(samples(tmp_path)) == ["a"]
+    table = "".join(f"| {name}.png | its author |\n" for name in ("a", "pipe", "zero", "loose"))
+    (tmp_path / "CREDITS.md").write_text(f"| file | author |\n| --- | --- |\n{table}")
+    sha256 = digest((tmp_path / "a.png").read_bytes())
+    assert credits_of({sha256}, tmp_path) == "a.png: its author\n"

@@ -120,6 +120,14 @@ def test_a_label_that_is_a_class_counts_as_right(write):
     assert talk.scenes[0].pictures[0].right == ("goose",)
 
 
+def test_exact_spelling_tells_the_dog_from_the_jacket(write):
+    for name, index in (("Cardigan", 264), ("cardigan", 474)):
+        head = HEAD.replace("mute swan", name)
+        scenes = read_talk(write(head + CONTRAST.replace("goose", name))).scenes
+        assert scenes[0].against == index
+        assert scenes[0].pictures[0].right == (name,)
+
+
 ANSWER = '[[scenes]]\nkind = "answer"\ntitle = "?"\npicture = "bird"\n'  # lines 5 to 8
 MAPS = '[[scenes]]\nkind = "maps"\ntitle = "?"\npictures = ["bird"]\n'
 CONTRAST = '[[scenes]]\nkind = "contrast"\ntitle = "?"\npicture = "bird"\nagainst = "goose"\n'
@@ -138,6 +146,7 @@ CONTRAST = '[[scenes]]\nkind = "contrast"\ntitle = "?"\npicture = "bird"\nagains
         (HEAD + "lable = 'x'\n" + ANSWER, 5, "lable is not known here: choose from file, label"),
         (HEAD.replace("bird.jpg", "no.jpg") + ANSWER, 3, "no.jpg cannot be read"),
         (HEAD.replace("bird.jpg", "mine.toml") + ANSWER, 3, "picture"),
+        (HEAD.replace("bird.jpg", "/dev/zero") + ANSWER, 3, "no regular file"),
         (HEAD.replace('"bird.jpg"', "3") + ANSWER, 3, "file is 3: give the path"),
         (HEAD.replace("bird.jpg", r"a\u0000b.jpg") + ANSWER, 3, "its name holds a NUL character"),
         (HEAD.replace("bird.jpg", f"{'x' * 5000}.jpg") + ANSWER, 3, "cannot be read"),
@@ -165,6 +174,10 @@ CONTRAST = '[[scenes]]\nkind = "contrast"\ntitle = "?"\npicture = "bird"\nagains
         (HEAD + MAPS + 'method = "integrated_gradients"\nsteps = 0\n', 10, "between 1 and 1000"),
         (HEAD + MAPS + 'method = "saliency"\nwindow = 3\n', 10, "window does not belong"),
         (HEAD + CONTRAST.replace("goose", "mute swan"), 9, "nearest: black swan"),
+        (HEAD + CONTRAST.replace("goose", "CARDIGAN"), 9, '"CARDIGAN" names several classes'),
+        (HEAD + "right = ['CARDIGAN']\n" + ANSWER, 5, '"CARDIGAN" names several classes'),
+        (HEAD.replace("mute swan", "CARDIGAN") + ANSWER, 4, "write Cardigan (class 264) or"),
+        (HEAD + CONTRAST + 'absent = "CARDIGAN"\n', 10, 'the model has a class "CARDIGAN"'),
         (HEAD + CONTRAST + 'absent = "goose"\n', 10, 'the model has a class "goose"'),
         (
             HEAD + '[[scenes]]\nkind = "brush"\ntitle = "?"\npicture = "bird"\nbaseline = "x"',
@@ -186,7 +199,7 @@ def test_what_is_wrong_is_told_with_its_line(refused, text, line, words):
     ("text", "line"),
     [
         (HEAD + 9000 * ANSWER + "volume = 3\n", 4 + 4 * 9000 + 1),
-        (HEAD + 5_000_000 * "#\n" + ANSWER + "volume = 3\n", 5_000_009),
+        (HEAD + 400_000 * "#\n" + ANSWER + "volume = 3\n", 400_009),
     ],
     ids=["scenes", "comments"],
 )

@@ -48,6 +48,10 @@ def top(name):
 def test_expectations():
     assert expectation("king penguin", top("king penguin"), IMAGENET) is None
     assert expectation("King Penguin", top("king penguin"), IMAGENET) is None
+    assert expectation("cardigan", top("cardigan"), IMAGENET) is None
+    assert expectation("cardigan", top("Cardigan"), IMAGENET) == "A person would say cardigan."
+    assert expectation("CARDIGAN", top("Cardigan"), IMAGENET) is None  # it may be meant
+    assert expectation("CARDIGAN", top("goose"), IMAGENET) == "A person would say CARDIGAN."
     assert expectation("goose", top("king penguin"), IMAGENET) == "A person would say goose."
     assert expectation("mute swan", top("king penguin"), IMAGENET) == (
         "A person would say mute swan; the model has no such class: "

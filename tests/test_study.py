@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import unprivileged
 from PIL import Image
 
 from core import study
@@ -83,3 +84,11 @@ def test_the_page_shows_positive_values_in_blue():
         blues = (column[:, blue[0]] - column[:, blue[1]]) > 60
         assert 50_000 < blues.sum() < 200_000  # the left half of two maps
         assert not ((column[:, red[0]] - column[:, red[1]]) > 60).any()
+
+
+def test_a_folder_that_must_not_be_read_is_not_said_to_be_empty():
+    imports = "from pathlib import Path\nfrom core.study import picture_files"
+    with unprivileged.place() as folder:
+        (folder / "shut").mkdir(mode=0o111)
+        found = unprivileged.run(imports, "picture_files(Path(sys.argv[1]))", folder / "shut")
+    assert f"The folder {folder / 'shut'} cannot be read (Permission denied)" in found.stderr

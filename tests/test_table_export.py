@@ -8,17 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import columns, data, table
+from tables import columns, opened, table
 
 from core.browsing import Filters, select
 from core.results_table import open_upload
 from core.table_export import as_csv, as_parquet
 
 GOOD = table(columns(30))
-
-
-def opened(found):
-    return open_upload(data(found), "made.parquet")
 
 
 def read(content):

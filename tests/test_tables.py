@@ -1,13 +1,15 @@
 """TOML with lines: where a key stands, and what a table refuses."""
 
+import os
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import TalkError
-from core.tables import Table, TomlFile
+from core.tables import LONGEST, Table, TomlFile
 
 
 def read(folder, text):
@@ -196,3 +198,16 @@ def test_every_key_is_on_the_line_after_which_it_is_read(tmp_path, end):
     assert len(found) == 49
     for place in found:
         assert file.line(place) == line_by_line(TRICKY, place), place
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs FIFOs")
+def test_what_is_no_file_or_too_long_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    for path in (tmp_path / "pipe.toml", Path("/dev/zero"), tmp_path):
+        sentence = refused(lambda path=path: TomlFile.read(path))
+        assert (
+            sentence == f"The talk {path} cannot be read (it is no regular file): check the path."
+        )
+    (tmp_path / "long.toml").write_text("#" * (LONGEST + 1))
+    sentence = refused(lambda: TomlFile.read(tmp_path / "long.toml"))
+    assert sentence == "long.toml is larger than 1,000,000 bytes: shorten it."

@@ -2,10 +2,12 @@
 
 import html
 import json
+import os
 import string
 import time
 import unicodedata
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,6 +17,8 @@ from core.text import (
     BREAK,
     LONGEST_LINE,
     LONGEST_PART,
+    as_json,
+    as_text,
     columns,
     escape,
     json_attribute,
@@ -142,3 +146,13 @@ def test_megabytes_take_no_time():
     for make in (line, plain, escape, markdown):
         make(text)
     assert time.monotonic() - started < 2
+
+
+def test_a_name_that_is_no_unicode_is_told_as_text():
+    assert as_text(os.fsdecode(b"\xff.png")) == "\\udcff.png"
+    assert as_text(Path("Größe.png")) == "Größe.png"
+
+
+def test_what_is_no_unicode_is_escaped_in_json():
+    assert as_json({"a": "ü\udcff"}) == b'{"a": "\xc3\xbc\\udcff"}'
+    assert json.loads(as_json({"a": "ü\udcff"})) == {"a": "ü\udcff"}

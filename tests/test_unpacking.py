@@ -4,6 +4,8 @@ import contextlib
 import io
 import json
 import stat
+import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -92,7 +94,7 @@ def test_the_same_name_twice_is_refused():
 
 def test_other_ways_of_packing_are_refused():
     sentence = refused(with_entry("maps/x.png", b"x", compress_type=zipfile.ZIP_BZIP2))
-    assert "packed in a way" in sentence
+    assert "packed in an unusual way" in sentence
 
 
 def test_a_foreign_file_is_refused():
@@ -114,6 +116,18 @@ def test_too_many_files_or_bytes_are_refused(monkeypatch):
     assert "a bundle has at most 1,000" in refused(swan_bundle())
 
 
+def test_a_bomb_that_says_it_is_small_is_refused_before_it_unfolds():
+    bomb = with_entry("maps/bomb.npy", bytes(100_000_000), compress_type=zipfile.ZIP_DEFLATED)
+    bomb = bomb.replace(struct.pack("<I", 100_000_000), struct.pack("<I", 1000))
+    tracemalloc.start()
+    try:
+        assert "not a zip that can be read" in refused(bomb)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 20_000_000
+
+
 def test_a_zip_without_manifest_is_no_bundle():
     assert "no manifest.json" in refused(zipped({"a.txt": b"x"}))
 
@@ -132,6 +146,8 @@ def broken(change):
         (b"{", "not readable JSON"),
         (b'{"format": NaN}', "not readable JSON"),
         (b"[" * 100_000, "not readable JSON"),
+        (rb'{"format": "where-it-looked/1", "\ud800": 1}', "not readable JSON"),
+        (b'{"format": "where-it-looked/1", "x": 1%s}' % (b"0" * 400), "not readable JSON"),
         (b"[]", "does not have what it should at 'manifest'"),
         (b"{}", "at 'manifest.format'"),
         (b'{"format": "where-it-looked/99"}', "this program reads where-it-looked/1"),

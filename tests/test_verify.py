@@ -21,7 +21,7 @@ from PIL import Image
 from core import models
 from core.__main__ import main
 from core.bundle import bundle
-from core.errors import BundleError, SettingError
+from core.errors import BundleError, ImageError, SettingError
 from core.rendering import Display
 from core.settings import OcclusionSetting
 from core.verify import verify
@@ -198,6 +198,34 @@ def test_settings_out_of_range_are_refused():
 
     with pytest.raises(SettingError, match="choose between 1 and 224"):
         checked(with_manifest(small(), change))
+
+
+def test_passes_that_nobody_asked_for_are_refused():
+    def change(manifest):
+        entry = manifest["exhibits"][0]["maps"][0]
+        entry["method"] = "smoothgrad"
+        entry["settings"] = {
+            "method": "integrated_gradients",
+            **{"steps": 1000, "baseline": "grey", "samples": 200, "stdev": 1.0, "seed": 0},
+        }
+
+    with pytest.raises(BundleError) as caught:
+        checked(with_manifest(small(), change))
+    assert str(caught.value) == (
+        "The bundle's maps take 200,000 passes through its networks, and 20,000 are made unasked: "
+        "allow them with --passes 200000."
+    )
+    with pytest.raises(BundleError, match="take 4 passes"):
+        checked(small(), passes=3)
+    assert checked(small(), passes=4).different == []
+
+
+@pytest.mark.parametrize("name", ["maps/1-1-occlusion.png", "seen-1.png"])
+def test_a_picture_that_is_none_is_refused_in_a_sentence(name):
+    files = {**contents(small()), name: b"\x89PNG\r\n\x1a\n" + bytes(100)}
+    with pytest.raises((BundleError, ImageError)) as caught:
+        checked(zipped(files))
+    assert "\n" not in str(caught.value)
 
 
 def test_a_map_of_another_size_is_refused():

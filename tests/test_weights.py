@@ -1,7 +1,9 @@
 """Weight files, from a real server on this machine that behaves well, and in all the bad ways."""
 
+import contextlib
 import hashlib
 import io
+import os
 import pickle
 import socket
 import threading
@@ -10,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
+import unprivileged
+from test_files import put
 
 from core.errors import ModelError
 from core.weights import Progress, WeightsFile
@@ -71,6 +75,12 @@ class Handler(BaseHTTPRequestHandler):
     def longer(self):
         self.begin(Content_Length=len(BODY) + 1)
         self.wfile.write(BODY + b"!")
+
+    def endless(self):
+        self.begin(Connection="close")
+        with contextlib.suppress(OSError):  # until the other end has had enough
+            while True:
+                self.wfile.write(BODY)
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +149,7 @@ def test_a_wrong_hash(tmp_path, server):
         ("absent", "(the server answered 404)"),
         ("cut", "(the connection was lost half way)"),
         ("cut_chunks", "could not be downloaded"),
+        ("endless", "(the server sends more than the file has)"),
         pytest.param(
             "nonsense",
             "could not be downloaded",
@@ -244,3 +255,26 @@ def test_a_file_that_is_not_here(tmp_path):
         f"The weights {file.path.name} are gone from {file.path.parent}: put the file back, or "
         "install the requirements again if it came with them."
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs FIFOs and links")
+@pytest.mark.parametrize("kind", ["link to nothing", "pipe"])
+def test_a_download_replaces_no_link_and_no_pipe(tmp_path, server, kind):
+    file = weights(tmp_path, f"{server}/good")
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    odd = put(file.path, kind)
+    assert not file.present
+    with pytest.raises(ModelError, match=f"is a {kind.split()[0]}, and only a regular file"):
+        list(file.download())
+    assert not odd.is_file()
+    with pytest.raises(ModelError, match="are not on this machine"):
+        file.load()
+
+
+def test_a_folder_that_must_not_be_read_holds_no_weights():
+    imports = "from core.models import registry"
+    code = "print([record.weights.present for record in registry().values()][1:])"
+    with unprivileged.place() as folder:
+        (folder / "shut").mkdir(mode=0)
+        found = unprivileged.run(imports, code, TORCH_HOME=folder / "shut")
+    assert set(found.stdout.strip("[]\n").split(", ")) == {"False"}, found.stderr
