@@ -209,7 +209,7 @@ def test_noise_is_no_rounding():
 def test_one_window_of_a_hundred_is_checked(windows, count):
     numbers = numbers_to_check(windows)
     assert len(set(numbers.tolist())) == len(numbers) == count
-    assert 0 <= numbers.min()
+    assert numbers.min() >= 0
     assert numbers.max() < windows
     np.testing.assert_array_equal(numbers_to_check(windows), numbers)
 
@@ -217,8 +217,9 @@ def test_one_window_of_a_hundred_is_checked(windows, count):
 def test_agreements_are_added():
     assert Agreement(2, 0.5) + Agreement(3, 0.25) == Agreement(5, 0.5)
     assert Agreement() + Agreement(1, 0.1) == Agreement(1, 0.1)
+    pair = 1, 0.1
     with pytest.raises(TypeError):
-        Agreement() + (1, 0.1)
+        Agreement() + pair
 
 
 @pytest.mark.parametrize("size", [(12, 9), (1, 1), (3, 2), (4, 40)])

@@ -11,7 +11,7 @@ from core.compilation import Program
 from core.folding import folded
 from core.incremental import IncrementalNetwork
 from core.operations import name, shape
-from core.positions import Places, positions
+from core.positions import Places, positions, read_places
 from core.twin import private_twin
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -52,7 +52,7 @@ def behind(tokens, count):
 
 
 def merged(x):
-    """Swin's patch merging as timm writes it: 2 x 2 places become one of four times the channels."""
+    """Swin's patch merging as timm writes it: 2 x 2 places become one."""
     n, h, w, c = x.shape
     return x.reshape(n, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 4, 2, 5).flatten(3)
 
@@ -184,6 +184,44 @@ UNKNOWN = {
 @pytest.mark.parametrize("what", UNKNOWN)
 def test_no_places(what):
     assert places_after(UNKNOWN[what])[0] is None
+
+
+def mixed(tokens):
+    """Tokens that have seen each other."""
+    each = tokens[:, None]
+    return tokens + F.scaled_dot_product_attention(each, each, each)[:, 0]
+
+
+READ = {
+    "class token": (lambda x: x[:, 0], False),
+    "class token as a slice": (lambda x: x[:, :1], False),
+    "class and distillation token": (lambda x: x[:, 0] + x[:, 1], False),
+    "norm, then class token": (lambda x: F.layer_norm(x, (6,))[:, 0], False),
+    "residual layer, then class token": (
+        lambda x: (x + F.linear(x.relu(), torch.ones(6, 6)))[:, 0],
+        False,
+    ),
+    "attention, then class token": (lambda x: mixed(x)[:, 0], True),
+    "mean of all": (lambda x: x.mean(1), True),
+    "mean of the places": (lambda x: x[:, 2:].mean(1), True),
+    "first place": (lambda x: x[:, 2], True),
+    "last place": (lambda x: x[:, -1], True),
+    "class token and first place": (lambda x: x[:, :3], True),
+    "class token and mean": (lambda x: x[:, 0] + x[:, 2:].mean(1), True),
+}
+
+
+@pytest.mark.parametrize("what", READ)
+def test_whether_the_places_of_tokens_are_read(what):
+    function, expected = READ[what]
+    module = seeded(lambda: Function(lambda x: function(behind(as_tokens(x), 2))))
+    graph = captured(private_twin(module), picture(12, 8)).graph.graph
+    places = positions(graph)
+    read = read_places(graph, places)
+    (tokens,) = (node for node in graph.nodes if name(node) == "cat")
+    assert (tokens in read) == expected
+    (cut,) = (node for node in graph.nodes if name(node) == "conv2d")
+    assert (cut in read) == expected
 
 
 def test_what_is_no_square_is_not_confused():

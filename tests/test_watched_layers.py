@@ -97,6 +97,19 @@ def test_values_and_gradients_are_the_modules_own(name):
     assert layer.places.map(values).shape[2:] == layer.places.grid
 
 
+class ByClassToken(Stages):
+    """Reads the class token alone."""
+
+    def forward(self, x):
+        return self.last(self.features(x)[:, 0])
+
+
+@pytest.mark.parametrize(("make", "expected"), [(Stages, True), (ByClassToken, False)])
+def test_whether_the_scores_depend_on_a_layer(make, expected):
+    _, network = prepared(make)
+    assert {layer.counts for layer in layers(network, picture(16, 12)).values()} == {expected}
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
