@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import xxhash
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.nn.parameter import is_lazy
 
@@ -50,8 +50,9 @@ def structure(network: Network) -> str:
     found = xxhash.xxh3_128()
     if isinstance(network, ExportedProgram):
         found.update(network.graph_module.code.encode())
-        _add_value(found, network.constants, set())
+        _add_value(found, network.constants, {}, set())
         return found.hexdigest()
+    names = {id(part): name for name, part in network.named_modules()}
     for name, part in network.named_modules():
         found.update(f"{name} {type(part)} {id(type(part))}".encode())
         for key, value in sorted(vars(part).items()):
@@ -62,7 +63,7 @@ def structure(network: Network) -> str:
                         found.update(f"{label} {tuple(tensor.shape)} {tensor.dtype}".encode())
                         found.update(str(tensor.device).encode())
             else:
-                _add_value(found, value, set())
+                _add_value(found, value, names, set())
     return found.hexdigest()
 
 
@@ -72,25 +73,38 @@ def _add(found: xxhash.xxh3_128, tensor: Tensor) -> None:
     found.update(plain.reshape(-1).view(torch.uint8).numpy().data)
 
 
-def _add_value(found: xxhash.xxh3_128, value: Any, seen: set[int]) -> None:
+def _add_value(
+    found: xxhash.xxh3_128, value: Any, names: Mapping[int, str], seen: set[int]
+) -> None:
     """Plain values and tensors by their content, functions by their code and what they close over.
 
-    Other objects by their identity: what they hold is not looked into.
+    The network's own modules by their name, others by all that they hold. Other objects by their
+    identity: what they hold is not looked into.
+
+    Args:
+        found: what is added to.
+        value: of any type.
+        names: by the id of each of the network's modules, its name.
+        seen: ids of what was added already.
     """
     if isinstance(value, _PLAIN):
         found.update(repr(value).encode())
+    elif id(value) in names:
+        found.update(f"module {names[id(value)]}".encode())
     elif id(value) in seen:
         found.update(b"again")
     else:
         seen.add(id(value))
         found.update(type(value).__name__.encode())
-        _add_parts(found, value, seen)
+        for part in _parts(found, value):
+            _add_value(found, part, names, seen)
 
 
-def _add_parts(found: xxhash.xxh3_128, value: Any, seen: set[int]) -> None:
+def _parts(found: xxhash.xxh3_128, value: Any) -> Iterable[Any]:
+    """What else has to be added of a value, beside what is added here."""
     parts: Iterable[Any] = ()
     if isinstance(value, Tensor):
-        if value.layout is torch.strided and value.device.type != "meta":
+        if value.layout is torch.strided and value.device.type != "meta" and not is_lazy(value):
             _add(found, value)
     elif isinstance(value, Mapping):
         parts = [each for item in value.items() for each in item]
@@ -100,14 +114,17 @@ def _add_parts(found: xxhash.xxh3_128, value: Any, seen: set[int]) -> None:
         parts = (value.__func__, value.__self__)
     elif isinstance(value, functools.partial):
         parts = (value.func, value.args, value.keywords)
+    elif isinstance(value, nn.Module):
+        found.update(str(id(type(value))).encode())
+        parts = [each for item in sorted(vars(value).items()) for each in item]
     elif isinstance(value, types.FunctionType):
         code = value.__code__
         found.update(code.co_code + repr(code.co_names).encode() + str(id(code)).encode())
-        parts = [value.__defaults__, *(_content(cell) for cell in value.__closure__ or ())]
+        closed_over = (_content(cell) for cell in value.__closure__ or ())
+        parts = [value.__defaults__, value.__kwdefaults__, *closed_over]
     else:
         found.update(str(id(value)).encode())
-    for part in parts:
-        _add_value(found, part, seen)
+    return parts
 
 
 def _content(cell: types.CellType) -> Any:

@@ -7,7 +7,7 @@ Localization", ICCV 2017; Guided Grad-CAM, of the same paper, multiplies Guided 
 from collections.abc import Generator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core import watched_layers
@@ -41,6 +41,9 @@ def grad_cam(asked: Asked, setting: GradCamSetting) -> Generator[Progress, None,
 def layers(network: IncrementalNetwork, inputs: Tensor) -> tuple[str, ...]:
     """The layers that are offered: for each size of map, the last of the outermost that have it.
 
+    Only those on whose maps the scores depend. A layer inside a block counts as long as the block
+    keeps the size; the first layers of a block that makes smaller maps do not.
+
     Args:
         network: a network.
         inputs: a picture (1, C, H, W).
@@ -49,12 +52,21 @@ def layers(network: IncrementalNetwork, inputs: Tensor) -> tuple[str, ...]:
         Names of submodules, largest maps first; none if the network soon has no maps any more.
     """
     found = watched_layers.layers(network, inputs)
+    parts = dict(network.twin.named_modules())
     last: dict[tuple[int, int], str] = {}
     for name, layer in found.items():
-        known = last.get(layer.places.grid)
-        if known is None or name.count(".") <= known.count("."):
-            last[layer.places.grid] = name
+        grid = layer.places.grid
+        block = found.get(_block(parts, name, last.get(grid, name)))
+        if layer.counts and block is not None and block.places.grid == grid:
+            last[grid] = name
     return tuple(sorted(last.values(), key=list(found).index))
+
+
+def _block(parts: dict[str, nn.Module], name: str, beside: str) -> str:
+    """The outermost module around a layer that is no further out than another; or the layer."""
+    path = name.split(".")
+    around = [".".join(path[:end]) for end in range(beside.count(".") + 1, len(path))]
+    return next((each for each in around if not isinstance(parts.get(each), nn.ModuleList)), name)
 
 
 def _layer(asked: Asked, wanted: str | None) -> Layer:
@@ -70,8 +82,11 @@ def _layer(asked: Asked, wanted: str | None) -> Layer:
     name = offered[-1] if wanted is None else wanted
     if name not in known:
         reason = watched_layers.why_not(asked.network, name)
-        raise SettingError(f"{reason}: choose one of {', '.join(offered)}.")
-    return known[name]
+    elif not known[name].counts:
+        reason = f'The scores do not depend on the map of the layer "{name}"'
+    else:
+        return known[name]
+    raise SettingError(f"{reason}: choose one of {', '.join(offered)}.")
 
 
 def _cam(asked: Asked, layer: Layer) -> Tensor:

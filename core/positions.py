@@ -83,6 +83,33 @@ def positions(graph: fx.Graph) -> dict[fx.Node, Places]:
     return found
 
 
+def read_places(graph: fx.Graph, places: dict[fx.Node, Places]) -> set[fx.Node]:
+    """The values whose places the output depends on.
+
+    Behind the last attention, a network may read a class token alone: what it computes there for
+    the places has no effect.
+    """
+    read: set[fx.Node] = set()
+    for node in reversed(graph.nodes):
+        users = node.users if node in places else ()
+        if any(user in read or _reads(user, places, places[node]) for user in users):
+            read.add(node)
+    return read
+
+
+def _reads(user: fx.Node, places: dict[fx.Node, Places], before: Places) -> bool:
+    """Whether an operation takes the places of a value out of their order, or the output does."""
+    if user in places:
+        return False
+    if name(user) not in ("select", "slice"):
+        return True
+    given = arguments(user)
+    end = given["index"] + 1 if name(user) == "select" else given["end"]
+    start = given["index"] if name(user) == "select" else given["start"] or 0
+    numbers = isinstance(start, int) and isinstance(end, int) and start >= 0
+    return not (before.axes[given["dim"]] == "T" and numbers and 0 < end <= before.skipped)
+
+
 def _places(node: fx.Node, sides: tuple[Any, ...], found: dict[fx.Node, Places]) -> Places | None:
     kind = name(node)
     if kind == "cat":

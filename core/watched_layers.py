@@ -16,7 +16,7 @@ from torch import Tensor, fx, nn
 from core.incremental import IncrementalNetwork
 from core.operations import shape
 from core.outputs import logits_of
-from core.positions import Places, positions
+from core.positions import Places, positions, read_places
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +26,13 @@ class Layer:
     Attributes:
         places: how its values lie over the picture.
         run: pictures (n, C, H, W) to logits (n, classes) and the layer's values, differentiable.
+        counts: whether the logits depend on its values at these places, as far as is known; not so
+            where only a class token is read afterwards.
     """
 
     places: Places
     run: Callable[[Tensor], tuple[Tensor, Tensor]]
+    counts: bool = True
 
 
 def layers(network: IncrementalNetwork, inputs: Tensor) -> dict[str, Layer]:
@@ -69,6 +72,7 @@ def _of_graph(network: IncrementalNetwork, _: Tensor) -> tuple[dict[str, Layer],
     assert captured is not None
     outputs = captured.outputs
     places = positions(captured.graph.graph)
+    read = read_places(captured.graph.graph, places)
     order = {node: number for number, node in enumerate(captured.graph.graph.nodes)}
     # Of modules that end with the same operation, the outermost comes last.
     ended = sorted(captured.outputs, key=lambda name: (order[outputs[name]], -name.count(".")))
@@ -82,7 +86,8 @@ def _of_graph(network: IncrementalNetwork, _: Tensor) -> tuple[dict[str, Layer],
 
         return run
 
-    made = {name: Layer(places[outputs[name]], running(outputs[name])) for name in found}
+    ends = {name: outputs[name] for name in found}
+    made = {name: Layer(places[end], running(end), end in read) for name, end in ends.items()}
     return made, (ended.index(found[-1]) + 1) / len(ended) if found else 0.0
 
 
