@@ -8,15 +8,17 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import xxhash
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import ExportedProgram
 from torch.nn.parameter import is_lazy
 
 from core.twin import Network
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+_HELD = (*_PLAIN, Tensor, np.ndarray, list, tuple, dict, set, frozenset)
 _OWN = ("_parameters", "_buffers", "_modules")  # told by name and content
 
 
@@ -52,17 +54,18 @@ def structure(network: Network) -> str:
         found.update(network.graph_module.code.encode())
         _add_value(found, network.constants, set())
         return found.hexdigest()
+    own = {id(part) for part in network.modules()}  # each is looked into once, here
     for name, part in network.named_modules():
         found.update(f"{name} {type(part)} {id(type(part))}".encode())
         for key, value in sorted(vars(part).items()):
             found.update(key.encode())
-            if key in _OWN:
+            if key in _OWN:  # of modules that the network lists
                 for label, tensor in value.items():
                     if isinstance(tensor, Tensor) and not is_lazy(tensor):
                         found.update(f"{label} {tuple(tensor.shape)} {tensor.dtype}".encode())
                         found.update(str(tensor.device).encode())
             else:
-                _add_value(found, value, set())
+                _add_value(found, value, set(own))
     return found.hexdigest()
 
 
@@ -73,14 +76,15 @@ def _add(found: xxhash.xxh3_128, tensor: Tensor) -> None:
 
 
 def _add_value(found: xxhash.xxh3_128, value: Any, seen: set[int]) -> None:
-    """Plain values and tensors by their content, functions by their code and what they close over.
+    """Plain values, tensors and arrays by content, functions by code and what they close over.
 
-    Other objects by their identity: what they hold is not looked into.
+    Other objects by their identity and by what of these they hold: objects that an object refers
+    to are not looked into, but for modules that are in no list of the network's own.
     """
     if isinstance(value, _PLAIN):
         found.update(repr(value).encode())
     elif id(value) in seen:
-        found.update(b"again")
+        found.update(f"again {id(value)}".encode())
     else:
         seen.add(id(value))
         found.update(type(value).__name__.encode())
@@ -104,8 +108,15 @@ def _add_parts(found: xxhash.xxh3_128, value: Any, seen: set[int]) -> None:
         code = value.__code__
         found.update(code.co_code + repr(code.co_names).encode() + str(id(code)).encode())
         parts = [value.__defaults__, *(_content(cell) for cell in value.__closure__ or ())]
+    elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        found.update(f"{value.shape} {value.dtype} ".encode() + value.tobytes())
     else:
         found.update(str(id(value)).encode())
+        held = {} if isinstance(value, type) else getattr(value, "__dict__", {})
+        if isinstance(value, nn.Module):
+            parts = [each for item in held.items() for each in item]
+        else:
+            parts = [each for item in held.items() if isinstance(item[1], _HELD) for each in item]
     for part in parts:
         _add_value(found, part, seen)
 

@@ -570,6 +570,37 @@ def test_an_attribute_that_was_changed_between_two_surveys():
     torch.testing.assert_close(survey.scores, expected, atol=1e-4, rtol=0)
 
 
+class Configured(Small):
+    """Holds settings, an array and a module where `nn.Module` does not look for them."""
+
+    def __init__(self):
+        super().__init__()
+        self.settings = types.SimpleNamespace(scale=1.0, mean=[0.1, 0.2, 0.3])
+        self.array = np.full((3, 1, 1), 1.5, np.float32)
+        self.parts = [nn.Conv2d(3, 3, 1)]
+
+    def forward(self, x):
+        x = (x - torch.tensor(self.settings.mean)[:, None, None]) * self.settings.scale
+        return super().forward(self.parts[0](x) * torch.tensor(self.array))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda module: vars(module.settings).update(scale=3.0),
+        lambda module: module.settings.mean.append(module.settings.mean.pop(0)),
+        lambda module: module.array.fill(0.5),
+        lambda module: module.parts[0].weight.data.mul_(2),
+    ],
+)
+def test_what_a_plain_attribute_holds_was_changed(change):
+    module, inputs = seeded(Configured), picture()
+    surveyed(module, inputs)
+    change(module)
+    survey, expected = surveyed(module, inputs)
+    torch.testing.assert_close(survey.scores, expected, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("change", ["hook", "forward", "mode"])
 def test_a_network_that_was_changed_in_another_way(change):
     module, inputs = small().eval(), picture()
