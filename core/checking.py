@@ -99,6 +99,15 @@ def probes(inputs: Tensor) -> tuple[Tensor, list[int], list[int]]:
     return torch.stack(patches), tops, lefts
 
 
+def paler(inputs: Tensor) -> Tensor:
+    """The picture with a quarter of its contrast, of the same shape.
+
+    Beside it in a batch, it shows whether the network reads a range or a mean of the whole batch.
+    """
+    mean = inputs.mean()
+    return mean + (inputs - mean) / 4
+
+
 def covered(inputs: Tensor, patches: Tensor, tops: list[int], lefts: list[int]) -> Tensor:
     """The picture (1, C, H, W) with each of n patches (n, C, h, w) laid on it: (n, C, H, W)."""
     pictures = inputs.repeat(len(patches), 1, 1, 1)
@@ -126,6 +135,14 @@ def difference(scores: Tensor, truth: Tensor) -> float:
     alike = scores.eq(truth) | (scores.isnan() & truth.isnan())
     apart = (scores.double() - truth.double()).abs().masked_fill(alike, 0.0)
     return float(apart.nan_to_num(float("inf"), float("inf")).max()) if apart.numel() else 0.0
+
+
+def unsteady(apart: float) -> ModelError:
+    """What to raise where the network itself gives other scores for the same picture."""
+    return ModelError(
+        f"The model gives other scores each time, by up to {apart:.2g}, so that no map of "
+        "it means anything: switch off its noise, or dropout that stays on in eval mode."
+    )
 
 
 def is_rounding(found: float, truth: Tensor, dtype: torch.dtype) -> bool:

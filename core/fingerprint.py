@@ -8,6 +8,7 @@ import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import xxhash
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch.nn.parameter import is_lazy
 from core.twin import Network
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+_HELD = (*_PLAIN, Tensor, np.ndarray, list, tuple, dict, set, frozenset)
 _OWN = ("_parameters", "_buffers", "_modules")  # told by name and content
 
 
@@ -57,7 +59,7 @@ def structure(network: Network) -> str:
         found.update(f"{name} {type(part)} {id(type(part))}".encode())
         for key, value in sorted(vars(part).items()):
             found.update(key.encode())
-            if key in _OWN:
+            if key in _OWN:  # of modules that the network lists
                 for label, tensor in value.items():
                     if isinstance(tensor, Tensor) and not is_lazy(tensor):
                         found.update(f"{label} {tuple(tensor.shape)} {tensor.dtype}".encode())
@@ -76,10 +78,10 @@ def _add(found: xxhash.xxh3_128, tensor: Tensor) -> None:
 def _add_value(
     found: xxhash.xxh3_128, value: Any, names: Mapping[int, str], seen: set[int]
 ) -> None:
-    """Plain values and tensors by their content, functions by their code and what they close over.
+    """Plain values, tensors and arrays by content, functions by code and what they close over.
 
     The network's own modules by their name, others by all that they hold. Other objects by their
-    identity: what they hold is not looked into.
+    identity and by what of these they hold: objects that they refer to are not looked into.
 
     Args:
         found: what is added to.
@@ -122,8 +124,12 @@ def _parts(found: xxhash.xxh3_128, value: Any) -> Iterable[Any]:
         found.update(code.co_code + repr(code.co_names).encode() + str(id(code)).encode())
         closed_over = (_content(cell) for cell in value.__closure__ or ())
         parts = [value.__defaults__, value.__kwdefaults__, *closed_over]
+    elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        found.update(f"{value.shape} {value.dtype} ".encode() + value.tobytes())
     else:
         found.update(str(id(value)).encode())
+        held = {} if isinstance(value, type) else getattr(value, "__dict__", {})
+        parts = [each for item in held.items() if isinstance(item[1], _HELD) for each in item]
     return parts
 
 

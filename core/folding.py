@@ -39,12 +39,29 @@ def _forget_unused(graph: fx.GraphModule) -> None:
 
 
 def _norms(graph: fx.GraphModule) -> None:
-    """One form of a batch norm in eval mode."""
+    """One form of a batch norm in eval mode, and of a norm over the pixels of each channel.
+
+    The gradient of `instance_norm` of a single picture is wrong where it lies in channels_last.
+    """
     for node in list(graph.graph.nodes):
+        if name(node) == "instance_norm":
+            _instance_norm(graph, node)
+            continue
         source = node.args[0] if node.args else None
         if isinstance(source, fx.Node) and name(source) == "_native_batch_norm_legit_no_training":
             *inputs, momentum, epsilon = source.args
             _insert(graph, node, _ops.batch_norm.default, *inputs, False, momentum, epsilon, False)
+
+
+def _instance_norm(graph: fx.GraphModule, node: fx.Node) -> None:
+    given, sides = arguments(node), shape(node)
+    assert sides is not None
+    values, scales = given["input"], (given["weight"], given["bias"])
+    if given["use_input_stats"]:
+        _insert(graph, node, _ops.group_norm.default, values, sides[1], *scales, given["eps"])
+    else:
+        rest = given["running_mean"], given["running_var"], False, 0.0, given["eps"], False
+        _insert(graph, node, _ops.batch_norm.default, values, *scales, *rest)
 
 
 def _constants(graph: fx.GraphModule) -> None:

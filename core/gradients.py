@@ -9,8 +9,8 @@ batch norms are folded, weights lie in channels_last, and hooks never touch the 
 """
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 
 import torch
@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from core import grad_cam, gradient_shap, integration, rectifiers, smoothing
 from core.asking import Asked, Progress, ends, finite_gradients
 from core.attribution import Attribution, Step
+from core.checking import first_line
 from core.checks import baseline_like, check_inputs
 from core.errors import ModelError
+from core.free_memory import out_of_memory
 from core.memory import memory
 from core.scores import Question, ScoreKind
 from core.settings import (
@@ -132,7 +134,7 @@ def gradient_steps(
             path=at.path,
         )
 
-    with closing(_progress(asked, setting)) as progress:
+    with closing(_progress(asked, setting)) as progress, _derivative():
         started = time.perf_counter()
         for point in progress:
             seconds += time.perf_counter() - started
@@ -140,6 +142,24 @@ def gradient_steps(
                 _check_not_zero(asked, setting, point.values())
             yield Step(point.done, point.total, partial(attribution, point))
             started = time.perf_counter()
+
+
+@contextmanager
+def _derivative() -> Iterator[None]:
+    """Around a pass back through a network.
+
+    Raises:
+        ModelError: an operation of the network has no derivative.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+        raise ModelError(
+            f"The model cannot be differentiated ({first_line(error)}): choose Occlusion, which "
+            "needs no gradients."
+        ) from error
 
 
 def _progress(asked: Asked, setting: GradientsSetting) -> Generator[Progress, None, None]:

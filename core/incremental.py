@@ -35,7 +35,9 @@ from core.checking import (
     only_rounding,
     own_batch,
     own_scores,
+    paler,
     probes,
+    unsteady,
 )
 from core.compilation import Program
 from core.differentiable import differentiable
@@ -101,7 +103,7 @@ class IncrementalNetwork:
         inputs = inputs.detach().clone()
         self._like = inputs.new_empty((0, *inputs.shape[1:]))
         patches, tops, lefts = probes(inputs)
-        pictures = torch.cat([inputs, covered(inputs, patches, tops, lefts)])
+        pictures = torch.cat([inputs, covered(inputs, patches, tops, lefts), paler(inputs)])
         truth = own_scores(self.twin, pictures)
         reason = self._prepare(module, pictures, truth, recorder)
         if reason is not None:
@@ -147,13 +149,13 @@ class IncrementalNetwork:
             self.fallback = f"{cause[0].upper()}{cause[1:]}, so every change is computed densely."
 
     def _apart(self, pictures: Tensor, truth: Tensor) -> float:
-        """How far the graph's scores of the picture and of two changes of it are from the truth."""
+        """How far the graph's scores of the picture and of changes of it are from the truth."""
         inputs = pictures[:1]
         patches, tops, lefts = probes(inputs)
         try:
             kept = self.keep(inputs)
-            found = [torch.cat([kept.scores, kept.rescore(patches, tops, lefts)])]
-            found.append(self.dense(pictures))
+            changed = torch.cat([kept.scores, kept.rescore(patches, tops, lefts)])
+            together = self.dense(pictures)
             alone = kept.rescore(patches[:1], tops[:1], lefts[:1])
         except (MemoryError, UserError):
             raise
@@ -162,7 +164,8 @@ class IncrementalNetwork:
                 raise
             _log.info("the exported graph cannot be computed", exc_info=error)
             return float("inf")
-        return max(*(difference(each, truth) for each in found), difference(alone, truth[1:2]))
+        pairs = (changed, truth[: len(changed)]), (together, truth), (alone, truth[1:2])
+        return max(difference(found, expected) for found, expected in pairs)
 
     def _compute_by_itself(self, pictures: Tensor, truth: Tensor, reason: str) -> None:
         """Let the module compute everything, one picture at a time if a batch changes its scores.
@@ -172,10 +175,7 @@ class IncrementalNetwork:
         """
         apart = difference(own_scores(self.twin, pictures), truth)
         if not is_rounding(apart, truth, pictures.dtype):
-            raise ModelError(
-                f"The model gives other scores each time, by up to {apart:.2g}, so that no map of "
-                "it means anything: switch off its noise, or dropout that stays on in eval mode."
-            )
+            raise unsteady(apart)
         try:
             together = own_batch(self.twin, pictures)
         except ModelError:
@@ -186,13 +186,22 @@ class IncrementalNetwork:
         self.fallback = f"The module itself computes every change {how}, since {reason}."
 
     def distrust(self, apart: float) -> None:
-        """Let the module itself compute from now on: the graph gave other scores."""
+        """Let the module itself compute from now on, as it is asked when scores are checked.
+
+        One picture at a time: it may be a batch that changed them.
+        """
         self.captured = self._graph = self._program = None
         self.__dict__.pop("module", None)
+        self.single = True
         self.fallback = (
-            "The module itself computes every change densely, since its exported graph gave scores "
-            f"that differ by {apart:.2g}."
+            "The module itself computes every change one by one, since it gave other scores than "
+            f"what was prepared, by up to {apart:.2g}."
         )
+
+    @property
+    def alone(self) -> bool:
+        """Whether the module itself computes everything, one picture at a time."""
+        return self._program is None and self.single
 
     @cached_property
     def module(self) -> nn.Module:

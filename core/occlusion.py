@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from core.attribution import Attribution, Step
-from core.checking import Agreement, covered, difference, numbers_to_check, only_rounding
+from core.checking import Agreement, covered, difference, numbers_to_check, only_rounding, unsteady
 from core.checks import baseline_like, check_inputs, finite
 from core.errors import ResourceError, SettingError
 from core.fingerprint import digest
@@ -210,6 +210,7 @@ class OcclusionSurvey:
         known = self.known
         if known.all():
             return
+        alone = self._network().alone and not known.any()
         kept = self._keep()
         found = self._found(kept.scores)
         if self._choose_batch:
@@ -234,7 +235,7 @@ class OcclusionSurvey:
                         pace = max(taken / len(new), self.seconds / self.forward_passes)
                         fitting = int(batch_seconds / pace)
                         self._batch_size = max(1, min(fitting, self._largest_batch))
-                    if known.all() and not self._believe(found):
+                    if known.all() and not self._believe(found, alone):
                         yield from self.steps(batch_seconds)
                         return
                     yield int(known.sum()), len(known)
@@ -330,10 +331,17 @@ class OcclusionSurvey:
         with turn:
             return network.keep(self._inputs)
 
-    def _believe(self, found: KnownScores) -> bool:
+    def _believe(self, found: KnownScores, alone: bool) -> bool:
         """Let the network itself compute some windows too; whether it says the same of them.
 
         If it does not, it computes all windows from now on.
+
+        Args:
+            found: what is known.
+            alone: whether the network itself, one picture at a time, computed all of it.
+
+        Raises:
+            ModelError: it did, so that it gives other scores each time.
         """
         network, started = self._network(), time.perf_counter()
         corners = self.grid.corners[numbers_to_check(self.grid.count)]
@@ -347,8 +355,10 @@ class OcclusionSurvey:
         if believed:
             found.agreement += Agreement(len(corners), apart)
             return True
-        network.distrust(apart)
         found.forget()
+        if alone:
+            raise unsteady(apart)
+        network.distrust(apart)
         return False
 
     def _visit(self, kept: KeptActivations, found: KnownScores, corners: np.ndarray) -> None:

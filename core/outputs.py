@@ -23,7 +23,7 @@ def logits_of(output: Any) -> Tensor:
         (N, classes).
 
     Raises:
-        ModelError: there is no such tensor, or its shape is another.
+        ModelError: there is no such tensor, or its shape or type is another.
     """
     found = _unwrapped(output)
     if not isinstance(found, Tensor):
@@ -31,6 +31,13 @@ def logits_of(output: Any) -> Tensor:
             f"The model returns {type(output).__name__} without scores: it has to return a tensor, "
             "or one under logits or out, or one as the first of several."
         )
+    if not found.is_floating_point():
+        raise ModelError(
+            f"The model returns scores of type {str(found.dtype).removeprefix('torch.')}: "
+            "it has to return floating point numbers."
+        )
+    if 0 in found.shape[1:]:
+        raise ModelError("The model returns scores of no class: it has to return one at least.")
     if found.dim() == 1:
         return found[:, None]
     if found.dim() == 4 and found.shape[2] == 1 and found.shape[3] == 1:

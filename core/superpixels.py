@@ -17,7 +17,7 @@ from skimage.segmentation import slic
 from torch import Tensor, nn
 
 from core.attribution import Attribution, Step
-from core.checking import Agreement, difference, numbers_to_check, only_rounding
+from core.checking import Agreement, difference, numbers_to_check, only_rounding, unsteady
 from core.checks import baseline_like, check_inputs, finite
 from core.memory import memory
 from core.scores import Question
@@ -91,6 +91,7 @@ class SuperpixelSurvey:
         Raises:
             ModelError: the network gave scores that are not finite.
         """
+        alone = self._network.alone and not self.known.any()
         boxes = np.array([region.bbox for region in regionprops(self.patches)])
         height, width = (boxes[:, 2:] - boxes[:, :2]).max(axis=0).tolist()
         tops = np.minimum(boxes[:, 0], self.patches.shape[0] - height)
@@ -115,12 +116,12 @@ class SuperpixelSurvey:
             if batch_seconds is not None:
                 pace = (time.perf_counter() - started) / len(chunk)
                 batch = max(1, min(_BATCH, int(batch_seconds / pace)))
-            if done == len(missing) and not self._believe():
+            if done == len(missing) and not self._believe(alone):
                 yield from self.steps(batch_seconds)
                 return
             yield len(self.scores) - len(missing) + done, len(self.scores)
 
-    def _believe(self) -> bool:
+    def _believe(self, alone: bool) -> bool:
         """See `core.occlusion.OcclusionSurvey`: whether the network itself says the same."""
         numbers = numbers_to_check(len(self.scores))
         inside = torch.from_numpy(np.stack([self.patches == number + 1 for number in numbers]))
@@ -133,8 +134,10 @@ class SuperpixelSurvey:
         if believed:
             self.agreement += Agreement(len(numbers), apart)
             return True
-        self._network.distrust(apart)
         self.forget()
+        if alone:
+            raise unsteady(apart)
+        self._network.distrust(apart)
         return False
 
     def attribution(self, question: Question) -> np.ndarray:

@@ -19,7 +19,8 @@ from core.gradients import gradient_steps
 from core.memory import memory
 from core.occlusion import OcclusionSurvey
 from core.scores import Question
-from core.settings import GradientSetting
+from core.settings import GradientSetting, IntegratedGradientsSetting
+from core.superpixels import SuperpixelSurvey
 from core.twin import private_twin
 
 pytestmark = [
@@ -222,6 +223,17 @@ class CutsItsGradient(Small):
         return self.head(x)
 
 
+class Normed(Small):
+    """Pixels of each channel normed by their own mean, or by a mean that was kept."""
+
+    def __init__(self, kept=False):
+        super().__init__()
+        self.norm = nn.InstanceNorm2d(6, affine=True, track_running_stats=kept)
+        if kept:
+            nn.init.uniform_(self.norm.running_mean, -0.5, 0.5)
+            nn.init.uniform_(self.norm.running_var, 0.5, 2)
+
+
 class ChannelsTogether(Small):
     """Splits, shuffles and selects channels."""
 
@@ -316,6 +328,8 @@ LOCAL = {
     "(N, C, 1, 1)": lambda: seeded(OnAMap),
     "writes into a view": lambda: seeded(WritesIntoAView),
     "writes into its input": lambda: seeded(WritesIntoItsInput),
+    "instance norm": lambda: seeded(lambda: Normed()),
+    "instance norm that keeps statistics": lambda: seeded(lambda: Normed(True)),
     "frozen": lambda: seeded(CutsItsGradient),
     "channels": lambda: seeded(ChannelsTogether),
     "autocast": lambda: seeded(Autocast),
@@ -399,6 +413,59 @@ def test_what_depends_on_the_batch_is_computed_one_by_one(name):
     assert memory.prepared(module, picture()).network.single
 
 
+class OfTheBatchRange(Small):
+    """The range of the batch, which few windows change."""
+
+    def forward(self, x):
+        low, high = x.min(), x.max()
+        return super().forward((x - low) / (high - low))
+
+
+def test_what_a_batch_changes_for_some_windows_only():
+    module, inputs = seeded(OfTheBatchRange), picture(seed=1)
+    inputs[0, 0, 9, 9], inputs[0, 0, 9, 1] = 9, -9  # few windows cover the range
+    survey, expected = surveyed(module, inputs)
+    torch.testing.assert_close(survey.scores, expected, atol=1e-5, rtol=1e-5)
+    assert memory.prepared(module, inputs).network.single
+
+
+class OfALargeBatch(Small):
+    """Reads the batch, if there are more pictures in it than are tried beforehand."""
+
+    def forward(self, x):
+        return super().forward(x - (x.mean() if len(x) > 6 else 0))
+
+
+@pytest.mark.parametrize("survey", ["occlusion", "superpixels"])
+def test_what_a_large_batch_changes(survey):
+    module, inputs = seeded(OfALargeBatch), picture()
+    if survey == "occlusion":
+        found, expected = surveyed(module, inputs)
+    else:
+        patches = np.arange(9).reshape(3, 3).repeat(4, 0).repeat(4, 1) + 1
+        found = SuperpixelSurvey(module, inputs, patches)
+        assert [*found.steps()][-1] == (9, 9)
+        expected = surveyed(module, inputs)[1]
+    torch.testing.assert_close(found.scores, expected, atol=1e-5, rtol=1e-5)
+
+
+class NoisyLater(Small):
+    """Noise that begins after what is tried beforehand."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = []
+
+    def forward(self, x):
+        self.calls.append(1)
+        return super().forward(x + torch.randn(x.shape) * (len(self.calls) > 4))
+
+
+def test_scores_that_cannot_be_computed_again_are_refused():
+    with pytest.raises(ModelError, match="The model gives other scores each time, by up to"):
+        OcclusionSurvey(seeded(NoisyLater), picture(), window=1, stride=1).run()
+
+
 class Noisy(Small):
     """Dropout that nobody switches off."""
 
@@ -444,6 +511,37 @@ def test_gradients_are_the_modules_own(name):
     np.testing.assert_allclose(step.snapshot().values, expected, atol=tolerance * expected.max())
 
 
+@pytest.mark.parametrize("setting", [SALIENCY, IntegratedGradientsSetting(2)])
+@pytest.mark.parametrize("operation", ["uint8", "floor_divide", "heaviside"])
+def test_what_has_no_derivative_is_said(operation, setting):
+    class Without(Small):
+        def forward(self, x):
+            if operation == "uint8":
+                x = (x.clamp(0, 1) * 255).to(torch.uint8).float() / 255
+            elif operation == "heaviside":
+                x = torch.heaviside(x, torch.tensor(0.5))
+            else:
+                x = torch.floor_divide(x, 0.3)
+            return super().forward(x)
+
+    with pytest.raises(ModelError, match=r"The model cannot be differentiated \(.*\): choose Occ"):
+        list(gradient_steps(seeded(Without), picture(), Question(0), setting))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda y: y > 0, "scores of type bool: it has to return floating"),
+        (lambda y: (10 * y).long(), "scores of type int64: it has to return floating"),
+        (torch.fft.fft, "scores of type complex64: it has to return floating"),
+        (lambda y: y[:, :0], "scores of no class: it has to return one at least"),
+    ],
+)
+def test_scores_that_are_none(change, sentence):
+    with pytest.raises(ModelError, match=sentence):
+        OcclusionSurvey(seeded(lambda: Returning(change)), picture(), window=4, stride=4).run()
+
+
 @pytest.mark.parametrize("name", ["hook", "weight_norm", "closure", "kept feature map", "frozen"])
 def test_the_module_is_left_as_it_was(name):
     module = LOCAL[name]().train()
@@ -470,6 +568,37 @@ def test_an_attribute_that_was_changed_between_two_surveys():
     module.factor[1] = 3.0
     survey, expected = surveyed(module, inputs)
     torch.testing.assert_close(survey.scores, expected, atol=1e-4, rtol=0)
+
+
+class Configured(Small):
+    """Holds settings, an array and a module where `nn.Module` does not look for them."""
+
+    def __init__(self):
+        super().__init__()
+        self.settings = types.SimpleNamespace(scale=1.0, mean=[0.1, 0.2, 0.3])
+        self.array = np.full((3, 1, 1), 1.5, np.float32)
+        self.parts = [nn.Conv2d(3, 3, 1)]
+
+    def forward(self, x):
+        x = (x - torch.tensor(self.settings.mean)[:, None, None]) * self.settings.scale
+        return super().forward(self.parts[0](x) * torch.tensor(self.array))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda module: vars(module.settings).update(scale=3.0),
+        lambda module: module.settings.mean.append(module.settings.mean.pop(0)),
+        lambda module: module.array.fill(0.5),
+        lambda module: module.parts[0].weight.data.mul_(2),
+    ],
+)
+def test_what_a_plain_attribute_holds_was_changed(change):
+    module, inputs = seeded(Configured), picture()
+    surveyed(module, inputs)
+    change(module)
+    survey, expected = surveyed(module, inputs)
+    torch.testing.assert_close(survey.scores, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("change", ["hook", "forward", "mode"])
