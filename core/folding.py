@@ -12,6 +12,7 @@ from torch import Tensor, fx
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from core.operations import RANDOM, UNCHANGED, arguments, name, shape
+from core.positions import positions
 
 _ops = torch.ops.aten
 _RESHAPED = frozenset(["view", "_unsafe_view"])
@@ -20,7 +21,16 @@ _RESHAPED = frozenset(["view", "_unsafe_view"])
 def folded(network: fx.GraphModule) -> fx.GraphModule:
     """A simplified copy of a captured network; it shares the weights that stay as they are."""
     graph, _ = copied(network)
-    for simplify in (_norms, _constants, _identities, _channels, _shuffles, _batch_norms, _padding):
+    for simplify in (
+        _norms,
+        _constants,
+        _identities,
+        _channels,
+        _shuffles,
+        _batch_norms,
+        _padding,
+        _order_tokens,
+    ):
         simplify(graph)
         graph.graph.eliminate_dead_code()
     _channels_last(graph)
@@ -92,14 +102,36 @@ def _constant(graph: fx.GraphModule, before: fx.Node, value: Tensor) -> fx.Node:
 
 
 def _identities(graph: fx.GraphModule) -> None:
-    """Drop what changes nothing, and let no operation depend on how its input lies in memory."""
+    """Drop what changes nothing, and let no operation depend on how its input lies in memory.
+
+    Maps lie in memory as suits convolutions. Other values, such as the heads of an attention, are
+    put in order where the network does so: what follows is faster then.
+    """
+    places = positions(graph.graph)
     for node in list(graph.graph.nodes):
         kind = name(node)
+        if kind in ("contiguous", "clone") and node not in places:
+            continue
         if kind in _RESHAPED:
             _insert(graph, node, _ops.reshape.default, *node.args)
         elif _changes_nothing(node, kind):
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)  # dropout is not taken for dead code by itself
+
+
+def _order_tokens(graph: fx.GraphModule) -> None:
+    """Put transposed tokens in order before a linear layer, which would else be many small ones."""
+    places = positions(graph.graph)
+    for node in list(graph.graph.nodes):
+        source: Any = node.args[0] if name(node) == "linear" else None
+        if source is None or name(source) not in ("transpose", "permute"):
+            continue
+        if source in places and places[source].is_map:
+            continue  # in order already where the map is in channels_last
+        with graph.graph.inserting_before(node):
+            ordered = graph.graph.call_function(_ops.contiguous.default, (source,))
+        ordered.meta = dict(source.meta)
+        node.replace_input_with(source, ordered)
 
 
 def _changes_nothing(node: fx.Node, kind: str) -> bool:
