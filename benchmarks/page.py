@@ -213,7 +213,9 @@ def _caption(window: int, stride: int) -> str:
 
 def _finished(page: Page, window: int, stride: int) -> None:
     page.wait_for_function(
-        f"() => / passes, [0-9.]+ s$/.test({_caption(window, stride)})", polling=20, timeout=120_000
+        f"() => / passes, [0-9.]+ s( · |$)/.test({_caption(window, stride)})",
+        polling=20,
+        timeout=120_000,
     )
 
 

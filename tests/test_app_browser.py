@@ -72,7 +72,7 @@ def finished(page, title):
         """title => {
             const caption = document.querySelector(
                 `.wil-panel[data-panel="${title}"] .wil-caption`)
-            return caption && / passes, [0-9.]+ s$/.test(caption.innerText)
+            return caption && / passes, [0-9.]+ s( · |$)/.test(caption.innerText)
         }""",
         arg=title,
         timeout=1000 * PATIENCE,

@@ -6,10 +6,9 @@ from torch import nn
 from torch.nn import functional as F
 from toys import CLASSES, picture, seeded
 
-from core.capture import captured
 from core.compilation import Program
 from core.folding import folded
-from core.incremental import IncrementalNetwork
+from core.incremental import IncrementalNetwork, record
 from core.operations import name, shape
 from core.positions import Places, positions, read_places
 from core.twin import private_twin
@@ -30,14 +29,19 @@ class Function(nn.Module):
         return made.flatten(1).sum(1, keepdim=True) * torch.ones(1, CLASSES)
 
 
+def single_graph(module, size):
+    """What a network computes for one picture: zeros of a fixed batch are joined to tokens here."""
+    return record(module, picture(*size), single=True).graph.graph
+
+
 def places_after(function, size=(12, 8)):
     """The places of what a function makes of a map (n, 6, h, w), and its shape but for the batch.
 
     The map is half as high and wide as the picture.
     """
-    record = captured(private_twin(seeded(lambda: Function(function))), picture(*size))
-    nodes = list(record.graph.graph.nodes)
-    found = positions(record.graph.graph)
+    graph = single_graph(seeded(lambda: Function(function)), size)
+    nodes = list(graph.nodes)
+    found = positions(graph)
     end = next(n for n, node in reversed(list(enumerate(nodes))) if name(node) == "flatten")
     made = nodes[end].args[0]
     return found.get(made), tuple(shape(made))[1:]
@@ -215,7 +219,7 @@ READ = {
 def test_whether_the_places_of_tokens_are_read(what):
     function, expected = READ[what]
     module = seeded(lambda: Function(lambda x: function(behind(as_tokens(x), 2))))
-    graph = captured(private_twin(module), picture(12, 8)).graph.graph
+    graph = single_graph(module, (12, 8))
     places = positions(graph)
     read = read_places(graph, places)
     (tokens,) = (node for node in graph.nodes if name(node) == "cat")
@@ -387,7 +391,8 @@ def test_rescored_windows_are_those_of_the_module(what, size):
 
 @pytest.mark.parametrize("what", LAST)
 def test_all_layers_but_the_head_stay_local(what):
-    record = captured(private_twin(seeded(LAST[what])), picture(16, 12))
-    program = Program.of(folded(record.of(private_twin(seeded(LAST[what])))))
+    module = seeded(LAST[what])
+    found = record(module, picture(16, 12), single=False)
+    program = Program.of(folded(found.of(private_twin(module))))
     mixed = program.layers - program.local
     assert [name(node) for node in mixed] == ["linear"]
