@@ -22,7 +22,6 @@ from core.samples import samples
 from core.scores import Question
 from core.settings import OcclusionSetting
 from dashboard.methods import LARGE, SMALL, TITLES
-from dashboard.state import BATCH_SECONDS
 
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _STARTED = "() => window.wilStart = performance.now()"
@@ -61,7 +60,7 @@ def main() -> None:
 
 def _cancel_seconds(times: int) -> list[float]:
     """Seconds from asking a running survey to stop until it has stopped."""
-    explainer = Explainer(batch_seconds=BATCH_SECONDS)
+    explainer = Explainer()
     classifier = explainer.classifier("efficientnet_lite0", "cpu")
     picture = picture_from_file(samples()["swan"].path)
     question = Question(classifier.predict(picture.image, top=1)[0].index)

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from core.errors import ModelError
 from core.incremental import IncrementalNetwork
 from core.scores import Question
+from core.teams import heed, teams_for
 
 _LARGEST_BATCH = {"cpu": 8, "cuda": 64, "mps": 16}  # also what bounds the memory
-_FIRST_BATCH = 1
 
 
 class Progress(NamedTuple):
@@ -31,6 +31,21 @@ class Progress(NamedTuple):
     path: tuple[float, ...] = ()
 
 
+class _Heeding(fx.Interpreter):
+    """Runs a graph and asks before each operation, there and back, whether to go on."""
+
+    def __init__(self, graph: fx.GraphModule) -> None:
+        super().__init__(graph)
+        self.extra_traceback = False  # an error's own words
+
+    def run_node(self, n: fx.Node) -> Any:
+        heed()
+        found = super().run_node(n)
+        if isinstance(found, Tensor) and found.requires_grad:
+            found.register_hook(lambda _: heed())
+        return found
+
+
 @dataclass(frozen=True, eq=False)
 class Asked:
     """A network, a picture and a question.
@@ -40,14 +55,12 @@ class Asked:
         inputs: (1, C, H, W).
         reference: the baseline, of the same shape.
         question: which score is explained.
-        batch_seconds: what a batch may take; None for what is fastest.
     """
 
     network: IncrementalNetwork
     inputs: Tensor
     reference: Tensor
     question: Question
-    batch_seconds: float | None = None
 
     @property
     def module(self) -> nn.Module:
@@ -56,7 +69,9 @@ class Asked:
 
     def score(self, batch: Tensor) -> Tensor:
         """The asked score of each of the inputs (n, C, H, W): (n,)."""
-        return self.question.scores(self.module(batch))
+        module = self.module
+        forward = _Heeding(module).run if isinstance(module, fx.GraphModule) else module
+        return self.question.scores(forward(batch))
 
     def gradients(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Scores (n,) of inputs (n, C, H, W) and their gradients, of the inputs' shape.
@@ -70,14 +85,15 @@ class Asked:
             (gradients,) = torch.autograd.grad(scores.sum(), batch)
         return scores.detach(), finite_gradients(gradients)
 
-    def batch_size(self, done: int, seconds: float) -> int:
-        """How many inputs to take at once, after so many passes in so many seconds."""
-        largest = 1 if self.network.single else _LARGEST_BATCH[self.inputs.device.type]
-        if self.batch_seconds is None:
-            return largest
-        if not done:
-            return _FIRST_BATCH
-        return max(1, min(int(self.batch_seconds * done / max(seconds, 1e-6)), largest))
+    @property
+    def batch_size(self) -> int:
+        """How many inputs to take at once."""
+        return 1 if self.network.single else _LARGEST_BATCH[self.inputs.device.type]
+
+    @property
+    def teams(self) -> int:
+        """How many batches to compute side by side: the network's own code may not bear it."""
+        return 1 if self.network.captured is None else teams_for(self.inputs.device)
 
 
 def finite_gradients(gradients: Tensor) -> Tensor:
@@ -101,8 +117,9 @@ def ends(asked: Asked) -> tuple[float, float]:
         SettingError: there is no such class.
         ModelError: the scores are not finite.
     """
-    with torch.no_grad():
-        logits = torch.cat([asked.module(picture) for picture in (asked.inputs, asked.reference)])
+    pictures = asked.inputs, asked.reference
+    with torch.inference_mode(False), torch.no_grad():
+        logits = torch.cat([asked.module(picture) for picture in pictures])
         asked.question.check(logits.shape[-1])
         scores = asked.question.scores(logits.cpu().double())
     if not scores.isfinite().all():

@@ -1,8 +1,8 @@
 """What a network says of a picture with parts of it covered, in full passes."""
 
 import itertools
-import time
 from collections.abc import Generator, Iterable
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from core.checks import baseline_like, check_inputs, finite
 from core.memory import memory
 from core.scores import Question
-from core.turns import turn
+from core.teams import side_by_side, teams_for
 
 _LARGEST_BATCH = {"cpu": 8, "cuda": 64, "mps": 16}
 
@@ -22,7 +22,6 @@ def covered_scores(
     masks: Iterable[np.ndarray],
     question: Question,
     baseline: float | Tensor = 0.0,
-    batch_seconds: float | None = None,
 ) -> Generator[int, None, np.ndarray]:
     """The score with each of some masks covered, yielding after each batch how many passes it took.
 
@@ -32,7 +31,6 @@ def covered_scores(
         masks: bool (H, W) each, True where covered; as many are held at once as fit a batch.
         question: which score.
         baseline: what covered pixels become, a number or a tensor of the input's shape.
-        batch_seconds: what a batch may take, for those who want to stop soon.
 
     Returns:
         float64 (n,).
@@ -44,18 +42,17 @@ def covered_scores(
     check_inputs(inputs)
     covered = baseline_like(baseline, inputs)
     network = memory.prepared(module, inputs).network
-    largest = _LARGEST_BATCH[inputs.device.type]
-    batch = largest if batch_seconds is None else 1
-    scores: list[float] = []
-    following = iter(masks)
-    while chunk := list(itertools.islice(following, batch)):
-        started = time.perf_counter()
+    teams = 1 if network.captured is None else teams_for(inputs.device)
+
+    def logits(chunk: list[np.ndarray]) -> Tensor:
         part = torch.from_numpy(np.stack(chunk))[:, None].to(inputs.device)
-        with turn:
-            logits = finite(network.dense(torch.where(part, covered, inputs)))
-        scores += question.check(logits.shape[1]).scores(logits.double()).tolist()
-        if batch_seconds is not None:
-            pace = (time.perf_counter() - started) / len(part)
-            batch = max(1, min(int(batch_seconds / pace), largest))
-        yield len(part)
+        return network.dense(torch.where(part, covered, inputs))
+
+    scores: list[float] = []
+    following, size = iter(masks), _LARGEST_BATCH[inputs.device.type]
+    chunks = iter(lambda: list(itertools.islice(following, size)), [])
+    with closing(side_by_side(logits, chunks, teams)) as found:
+        for chunk, each in found:
+            scores += question.check(each.shape[1]).scores(finite(each).double()).tolist()
+            yield len(chunk)
     return np.array(scores)

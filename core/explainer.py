@@ -40,20 +40,16 @@ class Explainer(Predictor):
 
     def __init__(
         self,
-        batch_seconds: float | None = None,
         disk: DiskCache | None = None,
         workers: Workers | None = None,
     ) -> None:
         """Begin with nothing loaded.
 
         Args:
-            batch_seconds: what a batch of work may take, within which it cannot be stopped; None
-                for what is fastest on the whole.
             disk: where finished results survive this process, those of uploads excepted.
             workers: compute and judge maps in place of this process; predictions are made here.
         """
         super().__init__(disk)
-        self.batch_seconds = batch_seconds
         self.workers = workers
         self._surveys: BoundedCache[OcclusionSurvey] = BoundedCache(12)  # each holds its scores
         self._patches: BoundedCache[SuperpixelSurvey] = BoundedCache(12)
@@ -140,7 +136,7 @@ class Explainer(Predictor):
     ) -> Generator[tuple[int, int], None, None]:
         """Finish a survey, here or elsewhere."""
         if self.workers is None:
-            return survey.steps(self.batch_seconds)
+            return survey.steps()
         task = self._task(classifier, picture, setting, question)
         if isinstance(survey, SuperpixelSurvey):
             task = replace(task, patches=survey.patches)
@@ -163,15 +159,14 @@ class Explainer(Predictor):
             question,
             setting,
             self.baseline(classifier, picture, baseline_of(setting)),
-            self.batch_seconds,
         )
 
     def _task(
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question
     ) -> Task:
         baseline = self.baseline(classifier, picture, baseline_of(setting))
-        asked = (setting, question, self.batch_seconds)
-        return task_of(classifier, self.inputs(classifier, picture), baseline, *asked)
+        inputs = self.inputs(classifier, picture)
+        return task_of(classifier, inputs, baseline, setting, question)
 
     def forecast(
         self, classifier: Classifier, picture: Picture, setting: Setting, question: Question

@@ -159,7 +159,6 @@ def curve_steps(
     orders: Sequence[np.ndarray],
     setting: FaithfulnessSetting,
     baseline: float | Tensor = 0.0,
-    batch_seconds: float | None = None,
     directions: Sequence[Direction] = DIRECTIONS,
 ) -> Generator[int, None, Curves]:
     """Draw the curves of some orders, yielding after each batch how many passes it took.
@@ -171,7 +170,6 @@ def curve_steps(
         orders: of the blocks, as `order_of` and `control_orders` give them.
         setting: blocks and points; its ``baseline`` is only the name of the one given.
         baseline: what covered pixels become, a number or a tensor of the input's shape.
-        batch_seconds: what a batch may take, for those who want to stop soon.
         directions: which curves.
 
     Returns:
@@ -195,7 +193,6 @@ def curve_steps(
         _masks(blocks, orders, kept, directions),
         question,
         baseline,
-        batch_seconds,
     )
     clean, covered = scores[:2]
     inner = iter(scores[2:].reshape(len(directions) * len(orders), -1))
@@ -232,7 +229,6 @@ def control_steps(
     question: Question,
     setting: FaithfulnessSetting,
     baseline: float | Tensor = 0.0,
-    batch_seconds: float | None = None,
 ) -> Generator[int, None, Curves]:
     """Draw the curves of the controls: for each direction the order from the middle, then random.
 
@@ -250,7 +246,6 @@ def control_steps(
         question,
         setting=setting,
         baseline=baseline,
-        batch_seconds=batch_seconds,
     )
     centre = yield from draw([middle])
     covering = (yield from draw(random, directions=("deletion",)))["deletion"]

@@ -16,7 +16,7 @@ from core.errors import SettingError
 from core.incremental import IncrementalNetwork
 from core.rectifiers import guided_backprop
 from core.settings import GradCamSetting
-from core.turns import turn
+from core.teams import alone
 from core.watched_layers import Layer
 
 WITHOUT_MAPS = "its later layers hold no maps"
@@ -31,10 +31,15 @@ def grad_cam(asked: Asked, setting: GradCamSetting) -> Generator[Progress, None,
     Raises:
         SettingError: there is no such layer, or the network is not made of maps.
     """
-    with turn, torch.inference_mode(False):
-        values = _cam(asked, _layer(asked, setting.layer))
-        if setting.guided:
-            values = values * guided_backprop(asked)[0].detach().double().cpu()
+
+    def make() -> Tensor:
+        with torch.inference_mode(False):
+            values = _cam(asked, _layer(asked, setting.layer))
+            if setting.guided:
+                values = values * guided_backprop(asked)[0].detach().double().cpu()
+            return values
+
+    values = alone(make)
     yield Progress(1, 1, lambda: values)
 
 

@@ -15,22 +15,25 @@ from torch import Tensor
 
 from core.asking import Asked, Progress, finite_gradients
 from core.settings import GradientShapSetting
-from core.turns import turn
+from core.teams import alone
 
 
 def gradient_shap(asked: Asked, setting: GradientShapSetting) -> Generator[Progress, None, None]:
     """Captum's GradientShap, one sample after the other: the same seed gives the same map."""
     captum = GradientShap(asked.score)
     total: Tensor = torch.zeros(asked.inputs.shape[1:], dtype=torch.float64)
-    for sample, seed in enumerate(
-        np.random.SeedSequence(setting.seed).generate_state(setting.samples)
-    ):
-        with turn, _seeded(int(seed)), torch.enable_grad():
-            values = captum.attribute(
+
+    def attribute(seed: int) -> Tensor:
+        with _seeded(seed), torch.inference_mode(False), torch.enable_grad():
+            return captum.attribute(
                 asked.inputs, asked.reference.contiguous(), n_samples=1, stdevs=float(setting.stdev)
             )
+
+    seeds = np.random.SeedSequence(setting.seed).generate_state(setting.samples).tolist()
+    for done, seed in enumerate(seeds, 1):
+        values = alone(partial(attribute, seed))
         total = total + finite_gradients(values)[0].detach().double().cpu()
-        yield Progress(sample + 1, setting.samples, partial(torch.div, total, sample + 1))
+        yield Progress(done, setting.samples, partial(torch.div, total, done))
 
 
 @contextmanager

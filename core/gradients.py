@@ -35,7 +35,7 @@ from core.settings import (
     method_name,
     parameters,
 )
-from core.turns import turn
+from core.teams import alone
 
 GradientsSetting = (
     IntegratedGradientsSetting
@@ -96,7 +96,6 @@ def gradient_steps(
     question: Question,
     setting: GradientsSetting,
     baseline: float | Tensor = 0.0,
-    batch_seconds: float | None = None,
 ) -> Generator[Step, None, None]:
     """The map of any gradient method, yielding after each batch.
 
@@ -104,7 +103,6 @@ def gradient_steps(
         module, inputs, baseline: as for `integrated_gradients`.
         question: which score is explained.
         setting: of the method. Its own ``baseline`` is only the name of the ``baseline`` given.
-        batch_seconds: what a batch may take, for those who want to stop soon.
 
     Raises:
         SettingError: a setting is out of range, or the method cannot be had for this network.
@@ -115,9 +113,8 @@ def gradient_steps(
     network = memory.prepared(module, inputs).network
     with torch.inference_mode(False):
         given = inputs.detach().clone(), reference.detach().clone()
-        asked = Asked(network, *given, question, batch_seconds)
-    with turn:
-        at_input, at_reference = ends(asked)
+        asked = Asked(network, *given, question)
+    at_input, at_reference = alone(lambda: ends(asked))
     adds_up = _adds_up(setting)
     named = {"baseline": "tensor" if isinstance(baseline, Tensor) else float(baseline)}
     seconds = 0.0
@@ -187,8 +184,12 @@ def _progress(asked: Asked, setting: GradientsSetting) -> Generator[Progress, No
 
 def _once(method: Callable[[Asked], Tensor], asked: Asked) -> Generator[Progress, None, None]:
     """A method that needs a single pass forward and back."""
-    with turn, torch.inference_mode(False):
-        values = finite_gradients(method(asked))[0].detach().double().cpu()
+
+    def make() -> Tensor:
+        with torch.inference_mode(False):
+            return finite_gradients(method(asked))[0].detach().double().cpu()
+
+    values = alone(make)
     yield Progress(1, 1, lambda: values)
 
 

@@ -72,7 +72,6 @@ def square_steps(
     question: Question,
     baseline: float | Tensor = 0.0,
     seed: int = 0,
-    batch_seconds: float | None = None,
 ) -> Generator[int, None, Squares]:
     """Cover squares of random sizes and places, yielding after each batch how many passes it took.
 
@@ -82,7 +81,6 @@ def square_steps(
         question: whose score is asked.
         baseline: what covered pixels become, a number or a tensor of the input's shape.
         seed: of the squares.
-        batch_seconds: what a batch may take, for those who want to stop soon.
 
     Raises:
         SettingError: a class is out of range.
@@ -91,7 +89,7 @@ def square_steps(
     masks = _masks(tuple(inputs.shape[2:]), seed)
     clean = np.zeros_like(masks[:1])
     scores = yield from covered_scores(
-        module, inputs, np.concatenate([clean, masks]), question, baseline, batch_seconds
+        module, inputs, np.concatenate([clean, masks]), question, baseline
     )
     return Squares(masks, scores[0] - scores[1:])
 

@@ -10,8 +10,8 @@ are halved, until all pieces together, and each by itself, are near enough.
 """
 
 import itertools
-import time
 from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing
 from functools import partial
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from core.asking import Asked, Progress
-from core.turns import turn
+from core.teams import side_by_side
 
 MOST_POINTS = 256
 """The cap of `adaptive`; their gradients are kept, 150 MB for pictures of 224 x 224."""
@@ -39,37 +39,35 @@ def even(asked: Asked, steps: int) -> Generator[Progress, None, None]:
     alphas, weights = (1 + nodes) / 2, weights / 2
     order = _interleaved(steps)
     total = torch.zeros(asked.inputs.shape[1:], dtype=torch.float64)  # mps has no float64
-    done, weight_done, seconds = 0, 0.0, 0.0
-    while done < steps:
-        started = time.perf_counter()
-        chunk = order[done : done + asked.batch_size(done, seconds)]
-        with turn:
-            _, shares = _shares(asked, alphas[chunk].tolist())
-        total += torch.einsum("n,nchw->chw", torch.from_numpy(weights[chunk]), shares.double())
-        weight_done += float(weights[chunk].sum())
-        done += len(chunk)
-        seconds += time.perf_counter() - started
-        yield Progress(done, steps, partial(torch.div, total.clone(), weight_done))
+    done, weight_done = 0, 0.0
+    chunks = np.split(order, range(asked.batch_size, steps, asked.batch_size))
+    work = partial(_shares, asked)
+    with closing(
+        side_by_side(work, (alphas[chunk].tolist() for chunk in chunks), asked.teams)
+    ) as found:
+        for chunk, (_, (_, shares)) in zip(chunks, found, strict=True):
+            total += torch.einsum("n,nchw->chw", torch.from_numpy(weights[chunk]), shares.double())
+            weight_done += float(weights[chunk].sum())
+            done += len(chunk)
+            yield Progress(done, steps, partial(torch.div, total.clone(), weight_done))
 
 
 def adaptive(asked: Asked) -> Generator[Progress, None, None]:
     """The trapezoidal rule with its points where they are needed; at most `MOST_POINTS`."""
     known: dict[float, tuple[float, Tensor, float]] = {}  # score, shares and their sum, by place
     points = [i / _FIRST_PIECES for i in range(_FIRST_PIECES + 1)]
-    seconds = 0.0
+    size = asked.batch_size
     while True:
         wanted = _ends_first(points)
-        while wanted:
-            started = time.perf_counter()
-            size = asked.batch_size(len(known), seconds)
-            chunk, wanted = wanted[:size], wanted[size:]
-            with turn:
-                scores, shares = _shares(asked, chunk)
-            sums = shares.double().sum(dim=(1, 2, 3)).tolist()
-            known.update(zip(chunk, zip(scores.tolist(), shares, sums, strict=True), strict=True))
-            seconds += time.perf_counter() - started
-            if wanted:
-                yield Progress(len(known), MOST_POINTS, partial(_trapezoids, dict(known)))
+        chunks = [wanted[first : first + size] for first in range(0, len(wanted), size)]
+        with closing(side_by_side(partial(_shares, asked), chunks, asked.teams)) as found:
+            for chunk, (scores, shares) in found:
+                sums = shares.double().sum(dim=(1, 2, 3)).tolist()
+                known.update(
+                    zip(chunk, zip(scores.tolist(), shares, sums, strict=True), strict=True)
+                )
+                if chunk is not chunks[-1]:
+                    yield Progress(len(known), MOST_POINTS, partial(_trapezoids, dict(known)))
         line = sorted(known)
         pieces = {
             (a, b): (known[a][2] + known[b][2]) / 2 * (b - a) - (known[b][0] - known[a][0])

@@ -125,7 +125,7 @@ class Judge:
         )
         inputs = explainer.inputs(classifier, picture)
         seen = classifier.record.preprocessing.picture(picture.image, picture.region)
-        asking = Asking(question, case.setting, baseline, seen, explainer.batch_seconds)
+        asking = Asking(question, case.setting, baseline, seen)
         subject = Subject(classifier.module, inputs, asking, values, how, reveal)
         if explainer.workers is None:
             return measure(subject, known)

@@ -63,7 +63,7 @@ def measure(subject: Subject, found: dict[str, Any]) -> Parts:
     if "infidelity" not in found:
         if "squares" not in found:
             found["squares"] = yield from square_steps(
-                module, inputs, asking.question, asking.baseline, how.seed, asking.batch_seconds
+                module, inputs, asking.question, asking.baseline, how.seed
             )
         found["infidelity"] = infidelity(subject.values, found["squares"])
     if "randomisation" in found:
@@ -82,7 +82,7 @@ def measure(subject: Subject, found: dict[str, Any]) -> Parts:
 def _curves(subject: Subject, found: dict[str, Any]) -> Generator[int, None, Any]:
     question = Question(subject.asking.question.target, kind="probability")
     asked, order = (subject.module, subject.inputs, question), order_of(subject.values, subject.how)
-    ways = (subject.how, subject.reveal, subject.asking.batch_seconds)
+    ways = (subject.how, subject.reveal)
     own = yield from curve_steps(*asked, [order], *ways)
     if "controls" not in found:
         found["controls"] = yield from control_steps(*asked, *ways)

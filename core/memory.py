@@ -8,6 +8,7 @@ fingerprint of all that they compute with, so that a changed model never meets o
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,7 @@ from core.checking import Agreement, first_line
 from core.errors import UserError
 from core.fingerprint import fingerprint, structure
 from core.incremental import IncrementalNetwork, record
+from core.teams import awaited
 from core.twin import Network
 
 _LIMIT_BYTES = 256 << 20  # 65,000 windows of 1,000 classes
@@ -108,7 +110,7 @@ class Memory:
         self._prepared: WeakKeyDictionary[Network, OrderedDict[Hashable, Prepared]]
         self._prepared = WeakKeyDictionary()
         self._records: OrderedDict[Hashable, Captured | ValueError] = OrderedDict()
-        self._preparing = threading.Lock()
+        self._threads = ThreadPoolExecutor(1, "prepare")  # one after the other
         self._scores: OrderedDict[tuple[object, ...], KnownScores] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -134,18 +136,31 @@ class Memory:
         """
         key = self.key(network)
         like = tuple(inputs.shape), inputs.dtype, inputs.device
-        with self._preparing:
-            with self._lock:
-                sizes = self._prepared.setdefault(network, OrderedDict())
-                known = sizes.get(like)
+        known = self._at_hand(network, key, like)
+        # Whoever leaves meanwhile will ask for it again.
+        return known or awaited(self._threads.submit(self._prepare, network, inputs, key, like))
+
+    def _at_hand(self, network: Network, key: object, like: Hashable) -> Prepared | None:
+        with self._lock:
+            sizes = self._prepared.setdefault(network, OrderedDict())
+            known = sizes.get(like)
             if known is None or known.key is not key:
-                made = IncrementalNetwork(network, inputs, self._record)
-                known = sizes[like] = Prepared(made, key)
-            with self._lock:
-                sizes.move_to_end(like)
-                while len(sizes) > _SIZES:
-                    sizes.popitem(last=False)
+                return None
+            sizes.move_to_end(like)
             return known
+
+    def _prepare(self, network: Network, inputs: Tensor, key: object, like: Hashable) -> Prepared:
+        known = self._at_hand(network, key, like)
+        if known is not None:  # others asked before
+            return known
+        known = Prepared(IncrementalNetwork(network, inputs, self._record), key)
+        with self._lock:
+            sizes = self._prepared.setdefault(network, OrderedDict())
+            sizes[like] = known
+            sizes.move_to_end(like)
+            while len(sizes) > _SIZES:
+                sizes.popitem(last=False)
+        return known
 
     def _record(self, network: Network, inputs: Tensor, single: bool) -> Captured:
         """The graph of a network; networks of one structure share it."""

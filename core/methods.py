@@ -19,7 +19,7 @@ from core.settings import (
     SmoothSetting,
     SuperpixelSetting,
 )
-from core.turns import turn
+from core.teams import alone
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def why_not(module: nn.Module, inputs: Tensor, name: str) -> str | None:
         if reason is not None:
             return reason
     if name in ("grad_cam", "guided_grad_cam"):
-        with turn:  # where the network cannot be exported, it sets hooks
-            names = grad_cam.layers(network, inputs)
+        # Where the network cannot be exported, this sets hooks.
+        names = alone(lambda: grad_cam.layers(network, inputs))
         return None if names else grad_cam.WITHOUT_MAPS
     return None

@@ -10,7 +10,7 @@ decides the order, so that the map is worth looking at long before the last wind
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from numbers import Integral
@@ -29,14 +29,13 @@ from core.incremental import IncrementalNetwork, KeptActivations
 from core.memory import KnownScores, Prepared, memory
 from core.preview import interpolate, legs
 from core.scores import Question, ScoreKind
-from core.turns import turn
+from core.teams import alone, side_by_side, teams_for
 from core.windows import WindowGrid
 
 _log = logging.getLogger(__name__)
 _LARGEST_BATCH = {"cpu": 32, "cuda": 256, "mps": 64}
 _HEAVY = 1e9  # multiply-adds of a dense pass; such a network fills a CPU with half the batch
 _SCRATCH = 4  # what the transforms inside of a layer take, as a multiple of its activations
-_FIRST_BATCH = 4  # before the pace is known
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,6 @@ class OcclusionSurvey:
         if batch_size is not None and batch_size < 1:
             raise SettingError(f"Batch size: {batch_size}; choose 1 or more.")
         self._largest_batch = batch_size or _LARGEST_BATCH[inputs.device.type]
-        self._batch_size = self._largest_batch
         self._choose_batch = batch_size is None
         self._inputs = inputs.detach()
         self._covered = baseline_like(baseline, self._inputs)
@@ -193,52 +191,48 @@ class OcclusionSurvey:
             pass
         return self
 
-    def steps(self, batch_seconds: float | None = None) -> Generator[tuple[int, int], None, None]:
+    def steps(self) -> Generator[tuple[int, int], None, None]:
         """Visit the windows that are not known, yielding (known, all windows) after each batch.
 
-        May be closed between batches and begun again; nothing that was visited is lost.
-
-        Args:
-            batch_seconds: what a batch may take, for those who want to stop soon; larger batches
-                are faster on the whole. None for the largest.
+        May be closed, or left by `core.teams.heed`, and begun again; what was yielded is kept.
 
         Raises:
             ModelError: the network gave scores that are not finite.
             ResourceError: not even one window fits into memory.
         """
-        corners = self.grid.corners
         known = self.known
-        if known.all():
+        if known.all() and self.agreement.windows:
             return
-        alone = self._network().alone and not known.any()
+        network = self._network()
+        never_asked = network.alone and not known.any()
+        started = time.perf_counter()
         kept = self._keep()
         found = self._found(kept.scores)
+        teams = 1 if self.fallback is not None else teams_for(self._inputs.device)
         if self._choose_batch:
-            self._batch_size = self._largest_batch = self._suitable_batch(kept)
+            self._largest_batch = self._suitable_batch(kept, teams)
         answers = found.clean.topk(min(5, len(found.clean))).indices
-        if batch_seconds is not None:
-            self._batch_size = min(_FIRST_BATCH, self._largest_batch)
         for leg in legs(self.grid.shape, known, lambda: self.scores[:, answers].numpy()):
-            for group in self._batches(kept, leg):
-                while len(group):  # the pace since the leg began may ask for smaller parts
-                    batch, group = np.split(group, [self._batch_size])
-                    started = time.perf_counter()
-                    # Another walk over the same picture may have been here meanwhile.
-                    new = batch[~found.knows(corners[batch])]
-                    self._visit(kept, found, corners[new])
+            batches = self._batches(kept, leg, self._even_batch(len(leg), teams))
+            visited = side_by_side(
+                lambda batch: self._visit(kept, self.grid.corners[batch]),
+                self._unknown(batches, found),
+                teams,
+            )
+            with closing(visited):
+                for batch, logits in visited:
+                    found.add(self.grid.corners[batch], finite(logits))
                     known[batch] = True
-                    taken = time.perf_counter() - started
-                    self.forward_passes += len(new)
-                    self.seconds += taken
-                    if batch_seconds is not None and len(new):
-                        # The last batch counts alone where it was slower than the others.
-                        pace = max(taken / len(new), self.seconds / self.forward_passes)
-                        fitting = int(batch_seconds / pace)
-                        self._batch_size = max(1, min(fitting, self._largest_batch))
-                    if known.all() and not self._believe(found, alone):
-                        yield from self.steps(batch_seconds)
-                        return
-                    yield int(known.sum()), len(known)
+                    self.forward_passes += len(batch)
+                    self.seconds += time.perf_counter() - started
+                    if not known.all():
+                        yield int(known.sum()), len(known)
+                    started = time.perf_counter()
+            known[leg] = True  # others may have been here meanwhile
+        if self._believe(found, never_asked):
+            yield len(known), len(known)
+        else:
+            yield from self.steps()
 
     def attribution(
         self, target: int, *, contrast: int | None = None, score: ScoreKind = "logit"
@@ -283,11 +277,11 @@ class OcclusionSurvey:
         kept = self._keep()
         done = sum(
             kept.multiply_adds(*self.grid.window, *corners[group].T.tolist())
-            for group in self._batches(kept, np.arange(self.grid.count))
+            for group in self._batches(kept, np.arange(self.grid.count), self._largest_batch)
         )
         return done / (kept.dense_multiply_adds * self.grid.count)
 
-    def _suitable_batch(self, kept: KeptActivations) -> int:
+    def _suitable_batch(self, kept: KeptActivations, teams: int) -> int:
         """As many windows as the device computes well at once and has memory for."""
         device = self._inputs.device
         batch = _LARGEST_BATCH[device.type]
@@ -295,14 +289,26 @@ class OcclusionSurvey:
             batch //= 4
         elif device.type == "cpu" and kept.dense_multiply_adds > _HEAVY:
             batch //= 2
-        fitting = free_bytes(device) // (_SCRATCH * max(kept.live_bytes, 1))
+        fitting = free_bytes(device) // (_SCRATCH * max(kept.live_bytes, 1) * teams)
         return max(1, min(batch, fitting, self._largest_batch))
 
-    def _batches(self, kept: KeptActivations, leg: np.ndarray) -> Iterator[np.ndarray]:
+    def _even_batch(self, count: int, teams: int) -> int:
+        """The size of batches that ends the work of all teams at about the same time."""
+        rounds = -(-count // (self._largest_batch * teams))
+        return -(-count // (rounds * teams))
+
+    def _batches(self, kept: KeptActivations, leg: np.ndarray, size: int) -> Iterator[np.ndarray]:
         """Split windows (n,) into batches of windows that are cheap together."""
         tops, lefts = self._shifted(self.grid.corners[leg]).T.tolist()
-        groups = kept.groups(*self.grid.window, tops, lefts, self._batch_size)
+        groups = kept.groups(*self.grid.window, tops, lefts, size)
         return (leg[group] for group in groups)
+
+    def _unknown(self, batches: Iterable[np.ndarray], found: KnownScores) -> Iterator[np.ndarray]:
+        """Without the windows that another walk over the same picture has visited meanwhile."""
+        for batch in batches:
+            new = batch[~found.knows(self.grid.corners[batch])]
+            if len(new):
+                yield new
 
     def _found(self, clean: Tensor | None = None) -> KnownScores:
         """What is known of this picture; begun with the clean scores (1, classes) if nothing is."""
@@ -310,8 +316,7 @@ class OcclusionSurvey:
         if self._store is None:
             if clean is None:
                 network = self._network()
-                with turn:
-                    clean = network.dense(self._inputs)
+                clean = alone(lambda: network.dense(self._inputs))
             self._store = memory.begin(KnownScores(self.grid.size, finite(clean)[0]), *self._key)
         return self._store
 
@@ -328,17 +333,16 @@ class OcclusionSurvey:
 
     def _keep(self) -> KeptActivations:
         network = self._network()
-        with turn:
-            return network.keep(self._inputs)
+        return alone(lambda: network.keep(self._inputs))
 
-    def _believe(self, found: KnownScores, alone: bool) -> bool:
+    def _believe(self, found: KnownScores, never_asked: bool) -> bool:
         """Let the network itself compute some windows too; whether it says the same of them.
 
         If it does not, it computes all windows from now on.
 
         Args:
             found: what is known.
-            alone: whether the network itself, one picture at a time, computed all of it.
+            never_asked: whether the network itself, one picture at a time, computed all of it.
 
         Raises:
             ModelError: it did, so that it gives other scores each time.
@@ -347,44 +351,37 @@ class OcclusionSurvey:
         corners = self.grid.corners[numbers_to_check(self.grid.count)]
         patches, tops, lefts = self._patches(corners)
         pictures = covered(self._inputs, patches, tops, lefts)
-        with turn:
-            truth = finite(network.own_scores(pictures))
-            apart = difference(found.take(corners), truth)
-            believed = only_rounding(network.twin, apart, pictures, truth)
+        truth = finite(alone(lambda: network.own_scores(pictures)))
+        apart = difference(found.take(corners), truth)
+        believed = alone(lambda: only_rounding(network.twin, apart, pictures, truth))
         self.seconds += time.perf_counter() - started
         if believed:
             found.agreement += Agreement(len(corners), apart)
             return True
         found.forget()
-        if alone:
+        if never_asked:
             raise unsteady(apart)
         network.distrust(apart)
         return False
 
-    def _visit(self, kept: KeptActivations, found: KnownScores, corners: np.ndarray) -> None:
-        """Put windows (n, 2) through the network and remember what it says."""
-        while len(corners):
-            part = corners[: self._batch_size]
-            try:
-                with turn:
-                    logits = self._rescore(kept, part)
-            except (MemoryError, RuntimeError) as error:
-                if not out_of_memory(error):
-                    raise
-                if len(part) == 1:
-                    raise ResourceError(
-                        "Not even one window fits into memory: choose a smaller model, or close "
-                        "other programs."
-                    ) from error
-                self._batch_size = self._largest_batch = len(part) // 2
-                _log.info("out of memory; going on with batches of %d", self._batch_size)
-            else:
-                found.add(part, finite(logits))
-                corners = corners[len(part) :]
-
-    def _rescore(self, kept: KeptActivations, corners: np.ndarray) -> Tensor:
-        """Logits (n, classes) with each of the windows covered."""
-        return kept.rescore(*self._patches(corners))
+    def _visit(self, kept: KeptActivations, corners: np.ndarray) -> Tensor:
+        """Logits (n, classes) with each of the windows (n, 2) covered."""
+        if len(corners) > self._largest_batch:  # it has become smaller since this was planned
+            parts = np.array_split(corners, -(-len(corners) // self._largest_batch))
+            return torch.cat([self._visit(kept, part) for part in parts])
+        try:
+            return kept.rescore(*self._patches(corners))
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            if len(corners) == 1:
+                raise ResourceError(
+                    "Not even one window fits into memory: choose a smaller model, or close "
+                    "other programs."
+                ) from error
+        self._largest_batch = min(self._largest_batch, len(corners) // 2)
+        _log.info("out of memory; going on with batches of %d", self._largest_batch)
+        return self._visit(kept, corners)
 
     def _patches(self, corners: np.ndarray) -> tuple[Tensor, list[int], list[int]]:
         """What windows (n, 2) make of the picture: (n, C, h, w), and where: n tops and n lefts."""

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from core.compilation import Program
 from core.layers import Pairs, Region, Step
+from core.teams import heed
 
 
 class DensePass:
@@ -25,6 +26,7 @@ class DensePass:
         """The output for inputs (n, C, H, W)."""
         self.values[self.program.input] = inputs
         for step in self.program.steps:
+            heed()
             self.values[step.node] = self.compute(step)
             for node in self.program.finished[step]:
                 del self.values[node]

@@ -1,15 +1,47 @@
 """Computations that were broken off in the middle, kept so that they go on there.
 
 A survey remembers its windows; a sum along a path has nothing of the kind, but its generator, left
-standing between two batches, holds all there is.
+standing between two batches, holds all there is. So that whoever waits can leave at any time, the
+generator runs on a thread of its own, and a batch that was begun is finished there.
 """
 
 from collections.abc import Callable, Generator, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from core.attribution import Step
 from core.cache import BoundedCache
+from core.teams import awaited
 
 Steps = Generator[Step, None, None]
+
+_MOST = 32  # computations that may be under way at a time
+
+
+class _Walk:
+    """A computation that is under way.
+
+    Attributes:
+        last: its last step.
+        broken_off: whether there is more of it.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self.last: Step | None = None
+        self._steps = steps
+        self._following: Future[Step | None] | None = None
+
+    @property
+    def broken_off(self) -> bool:
+        return self.last is not None and self.last.done < self.last.total
+
+    def step(self, threads: ThreadPoolExecutor) -> Step | None:
+        """The next step; None after the last."""
+        if self._following is None:
+            self._following = threads.submit(next, self._steps, None)
+        step = awaited(self._following)
+        self._following = None
+        self.last = step or self.last
+        return step
 
 
 class Paused:
@@ -20,23 +52,28 @@ class Paused:
 
     def __init__(self, entries: int) -> None:
         """Begin empty; of more than ``entries`` the least recently used are given up."""
-        self._left: BoundedCache[tuple[Step, Steps]] = BoundedCache(entries)
+        self._left: BoundedCache[_Walk] = BoundedCache(entries)
+        self._threads = ThreadPoolExecutor(_MOST, "paused")
 
     def last(self, key: Hashable) -> Step | None:
         """The step at which a computation was left, if it was."""
         left = self._left.get(key)
-        return None if left is None else left[0]
+        return None if left is None else left.last
 
     def steps(self, key: Hashable, begin: Callable[[], Steps]) -> Steps:
-        """Go on where it was left, with that step once more, or begin."""
-        last, steps = self._left.pop(key) or (None, begin())
+        """Go on where it was left, with that step once more, or begin.
+
+        Left between two steps, or by `core.teams.heed` before one, it is kept.
+        """
+        walk = self._left.pop(key) or _Walk(begin())
         try:
-            if last is not None:
-                yield last
-            for step in steps:
-                last = step
+            if walk.last is not None:
+                yield walk.last
+            while (step := walk.step(self._threads)) is not None:
                 yield step
-        except GeneratorExit:
-            if last is not None and last.done < last.total:
-                self._left.put(key, (last, steps))
+        except Exception:  # its own: there is nothing to go on with
+            raise
+        except BaseException:
+            if walk.broken_off:
+                self._left.put(key, walk)
             raise

@@ -19,7 +19,7 @@ from core.memory import memory
 from core.models import Classifier
 from core.picture import Picture
 from core.stored import Stored
-from core.turns import turn
+from core.teams import alone
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ class Predictor:
             }
             missing = {name: reason for name, reason in reasons.items() if reason is not None}
             network = memory.prepared(classifier.module, inputs).network
-            with turn:  # where the network cannot be exported, it sets hooks
-                layers = grad_cam.layers(network, inputs)
+            # Where the network cannot be exported, this sets hooks.
+            layers = alone(lambda: grad_cam.layers(network, inputs))
             found = Possibilities(missing, layers)
             self.stored.keep(found, classifier, picture)
             return found

@@ -46,14 +46,12 @@ class Asking:
         setting: of the method.
         baseline: the method's, (1, C, H, W).
         seen: the input as a picture, RGB, for superpixels.
-        batch_seconds: what a batch may take; None for what is fastest.
     """
 
     question: Question
     setting: Setting
     baseline: Tensor
     seen: Image.Image
-    batch_seconds: float | None = None
 
     @cached_property
     def patches(self) -> np.ndarray:
@@ -131,11 +129,11 @@ def _begun(
             baseline=asking.baseline,
         )
         goal = int(coarse(survey.grid.shape).sum())
-        return occlusion_steps(survey, question, survey.steps(asking.batch_seconds)), goal
+        return occlusion_steps(survey, question, survey.steps()), goal
     if isinstance(setting, SuperpixelSetting):
         parts = SuperpixelSurvey(module, inputs, asking.patches, asking.baseline)
-        return superpixel_steps(parts, question, parts.steps(asking.batch_seconds)), None
+        return superpixel_steps(parts, question, parts.steps()), None
     return (
-        gradient_steps(module, inputs, question, setting, asking.baseline, asking.batch_seconds),
+        gradient_steps(module, inputs, question, setting, asking.baseline),
         None,
     )

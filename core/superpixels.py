@@ -21,7 +21,7 @@ from core.checking import Agreement, difference, numbers_to_check, only_rounding
 from core.checks import baseline_like, check_inputs, finite
 from core.memory import memory
 from core.scores import Question
-from core.turns import turn
+from core.teams import alone, side_by_side, teams_for
 
 _BATCH = 16
 _COMPACTNESS = 10.0  # SLIC's weight of nearness against likeness of colour
@@ -54,8 +54,8 @@ class SuperpixelSurvey:
         self._inputs = inputs.detach()
         self._covered = baseline_like(baseline, self._inputs)
         self._network = memory.prepared(module, self._inputs).network
-        with turn:
-            self._kept = self._network.keep(self._inputs)
+        self._kept = alone(lambda: self._network.keep(self._inputs))
+        self._boxes = np.array([region.bbox for region in regionprops(patches)])
         self.clean = finite(self._kept.scores)[0]
         self.scores = torch.full((int(patches.max()), len(self.clean)), torch.nan)
 
@@ -85,57 +85,60 @@ class SuperpixelSurvey:
         self.scores[:] = torch.nan
         self.agreement = Agreement()
 
-    def steps(self, batch_seconds: float | None = None) -> Generator[tuple[int, int], None, None]:
+    def steps(self) -> Generator[tuple[int, int], None, None]:
         """Cover what was not covered yet, yielding (known, all patches) after each batch.
 
         Raises:
             ModelError: the network gave scores that are not finite.
         """
-        alone = self._network.alone and not self.known.any()
-        boxes = np.array([region.bbox for region in regionprops(self.patches)])
-        height, width = (boxes[:, 2:] - boxes[:, :2]).max(axis=0).tolist()
-        tops = np.minimum(boxes[:, 0], self.patches.shape[0] - height)
-        lefts = np.minimum(boxes[:, 1], self.patches.shape[1] - width)
-        batch = _BATCH if batch_seconds is None else 1
-        missing = np.flatnonzero(~self.known).tolist()
-        done = 0
-        while missing[done:]:
-            started = time.perf_counter()
-            chunk = missing[done : done + batch]
-            contents = [
-                self._content(index, slice(top, top + height), slice(left, left + width))
-                for index, top, left in zip(chunk, tops[chunk], lefts[chunk], strict=True)
-            ]
-            with turn:
-                logits = self._kept.rescore(
-                    torch.cat(contents), tops[chunk].tolist(), lefts[chunk].tolist()
-                )
-            self.scores[chunk] = finite(logits)
-            done += len(chunk)
-            self.seconds += time.perf_counter() - started
-            if batch_seconds is not None:
-                pace = (time.perf_counter() - started) / len(chunk)
-                batch = max(1, min(_BATCH, int(batch_seconds / pace)))
-            if done == len(missing) and not self._believe(alone):
-                yield from self.steps(batch_seconds)
-                return
-            yield len(self.scores) - len(missing) + done, len(self.scores)
+        never_asked = self._network.alone and not self.known.any()
+        missing = np.flatnonzero(~self.known)
+        if not len(missing) and self.agreement.windows:
+            return
+        teams = 1 if self._network.fallback is not None else teams_for(self._inputs.device)
+        chunks = np.array_split(missing, -(-len(missing) // _BATCH)) if len(missing) else []
+        started = time.perf_counter()
+        with closing(side_by_side(self._visit, chunks, teams)) as visited:
+            for chunk, logits in visited:
+                self.scores[chunk] = finite(logits)
+                self.seconds += time.perf_counter() - started
+                known = int(self.known.sum())
+                if known < len(self.scores):
+                    yield known, len(self.scores)
+                started = time.perf_counter()
+        if self._believe(never_asked):
+            yield len(self.scores), len(self.scores)
+        else:
+            yield from self.steps()
 
-    def _believe(self, alone: bool) -> bool:
+    def _visit(self, chunk: np.ndarray) -> Tensor:
+        """Logits (n, classes) with each of some patches covered, by their numbers from 0."""
+        height, width = (self._boxes[:, 2:] - self._boxes[:, :2]).max(axis=0).tolist()
+        tops = np.minimum(self._boxes[chunk, 0], self.patches.shape[0] - height).tolist()
+        lefts = np.minimum(self._boxes[chunk, 1], self.patches.shape[1] - width).tolist()
+        contents = [
+            self._content(index, slice(top, top + height), slice(left, left + width))
+            for index, top, left in zip(chunk.tolist(), tops, lefts, strict=True)
+        ]
+        return self._kept.rescore(torch.cat(contents), tops, lefts)
+
+    def _believe(self, never_asked: bool) -> bool:
         """See `core.occlusion.OcclusionSurvey`: whether the network itself says the same."""
+        started = time.perf_counter()
         numbers = numbers_to_check(len(self.scores))
         inside = torch.from_numpy(np.stack([self.patches == number + 1 for number in numbers]))
         inside = inside[:, None].to(self._inputs.device)
-        with turn:
-            pictures = torch.where(inside, self._covered, self._inputs)
-            truth = finite(self._network.own_scores(pictures))
-            apart = difference(self.scores[numbers], truth)
-            believed = only_rounding(self._network.twin, apart, pictures, truth)
+        pictures = torch.where(inside, self._covered, self._inputs)
+        truth = finite(alone(lambda: self._network.own_scores(pictures)))
+        apart = difference(self.scores[numbers], truth)
+        twin = self._network.twin
+        believed = alone(lambda: only_rounding(twin, apart, pictures, truth))
+        self.seconds += time.perf_counter() - started
         if believed:
             self.agreement += Agreement(len(numbers), apart)
             return True
         self.forget()
-        if alone:
+        if never_asked:
             raise unsteady(apart)
         self._network.distrust(apart)
         return False

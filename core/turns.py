@@ -1,16 +1,9 @@
-"""Whose turn it is to compute.
-
-Torch starts as many threads as there are cores for each Python thread that calls it. Two surveys at
-once would have twice as many threads as cores and both be slower than in turn, so heavy work takes
-`turn` for one batch at a time, and people wait in a `Line` for one another's whole computations.
-"""
+"""Whose turn it is to compute: people wait in a `Line` for one another's whole computations."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-turn = threading.Lock()
 
 _POLL_SECONDS = 0.05
 

@@ -67,7 +67,6 @@ class Task:
         model, device, weights_sha256: which network; a worker's weights must be the same.
         inputs, baseline: float32 (1, 3, H, W).
         setting, question: what is asked.
-        batch_seconds: what a part may take; None for what is fastest on the whole.
         patches: int (H, W), of superpixels; else None.
         known: what need not be visited any more; None where the method has no survey.
         judged: the map to be judged; None where it is to be computed.
@@ -80,7 +79,6 @@ class Task:
     baseline: np.ndarray = field(repr=False)
     setting: Setting
     question: Question
-    batch_seconds: float | None = None
     patches: np.ndarray | None = field(default=None, repr=False)
     known: Known | None = field(default=None, repr=False)
     judged: Judged | None = field(default=None, repr=False)
@@ -151,7 +149,7 @@ class Survey(Protocol):
     def forget(self) -> None:
         """Forget all windows, which are not to be believed."""
 
-    def steps(self, batch_seconds: float | None = None) -> Generator[tuple[int, int], None, None]:
+    def steps(self) -> Generator[tuple[int, int], None, None]:
         """Visit what is not known."""
 
 
@@ -179,7 +177,6 @@ def task_of(
     baseline: Tensor,
     setting: Setting,
     question: Question,
-    batch_seconds: float | None,
 ) -> Task:
     """A task for the network of a classifier."""
     return Task(
@@ -190,7 +187,6 @@ def task_of(
         baseline.cpu().numpy(),
         setting,
         question,
-        batch_seconds,
     )
 
 
@@ -229,8 +225,7 @@ def measured_elsewhere(
 ) -> Parts:
     """Do what `core.measuring.measure` does, by workers."""
     asking, seen = subject.asking, np.asarray(subject.asking.seen)
-    asked = (asking.setting, asking.question, asking.batch_seconds)
-    task = task_of(classifier, subject.inputs, asking.baseline, *asked)
+    task = task_of(classifier, subject.inputs, asking.baseline, asking.setting, asking.question)
 
     def missing() -> Task:
         reveal = subject.reveal.cpu().numpy()
@@ -259,7 +254,7 @@ def parts_of(task: Task, classifier: Classifier) -> Generator[Part, None, None]:
     inputs, baseline = (_there(classifier, each) for each in (task.inputs, task.baseline))
     if task.judged is not None:
         asked = (task.question, task.setting, baseline)
-        asking = Asking(*asked, Image.fromarray(task.judged.seen), task.batch_seconds)
+        asking = Asking(*asked, Image.fromarray(task.judged.seen))
         yield from _measured(classifier, inputs, asking, task.judged)
     elif isinstance(task.setting, OcclusionSetting):
         survey: Survey = OcclusionSurvey(
@@ -275,8 +270,9 @@ def parts_of(task: Task, classifier: Classifier) -> Generator[Part, None, None]:
         survey = SuperpixelSurvey(classifier.module, inputs, np.array(task.patches), baseline)
         yield from _visited(survey, task)
     else:
-        ways = (task.question, task.setting, baseline, task.batch_seconds)
-        for step in gradient_steps(classifier.module, inputs, *ways):
+        for step in gradient_steps(
+            classifier.module, inputs, task.question, task.setting, baseline
+        ):
             yield Drawn(step.done, step.total, pack(step.snapshot()))
 
 
@@ -301,7 +297,7 @@ def _visited(survey: Survey, task: Task) -> Generator[Visited, None, None]:
 
     if (survey.known & ~sent).any():  # from an earlier task
         yield new()
-    with closing(survey.steps(task.batch_seconds)) as steps:
+    with closing(survey.steps()) as steps:
         for _ in steps:
             yield new()
 

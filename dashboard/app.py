@@ -26,6 +26,7 @@ from core.readout import readout
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting
 from core.story import expectation, percent, strongest_window
+from core.teams import heeding
 from core.text import escape, markdown
 from dashboard import (
     components,
@@ -220,4 +221,5 @@ def _inspect(explainer: Explainer, boards: Sequence[Board], whole_photo: bool) -
     components.inspect(panels, key="inspect")
 
 
-main()
+with heeding(live.tick):  # what takes long is left when this run is superseded
+    main()

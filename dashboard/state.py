@@ -24,7 +24,6 @@ UPLOAD = "upload"  # the picture's source is the session's own upload
 FOLDER = "folder"  # the picture's source is a table of results, for `dashboard.folder_tables`
 DEFAULT_SAMPLE = "swan"
 RAY_VARIABLE = "WHERE_RAY"  # the address of a cluster that does the heavy work, or "local"
-BATCH_SECONDS = 0.08  # a moved slider is heard between two batches
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ def explainer() -> Explainer:
     What belongs to samples and talks is kept on disk too.
     """
     disk = DiskCache(default_folder())
-    return Explainer(batch_seconds=BATCH_SECONDS, disk=disk, workers=_workers())
+    return Explainer(disk=disk, workers=_workers())
 
 
 def _workers() -> Workers | None:

@@ -203,6 +203,7 @@ def passes_of(page, words):
 
 def test_the_address_opens_the_same_view_elsewhere(browser, url):
     with open_page(browser, address(url, sample="penguin", sign="positive"), settled=False) as page:
+        finished(page, "Occlusion small 48/48")
         choose(page, "target", "goose")
         page.get_by_text("logit of goose").first.wait_for(timeout=1000 * PATIENCE)
         finished(page, "Occlusion small 48/48")
