@@ -7,9 +7,8 @@ from the wish to stop until the work has stopped, at twenty moments of a survey.
 import itertools
 import shutil
 import statistics
-import threading
 import time
-from contextlib import closing
+from contextlib import suppress
 from urllib.parse import urlencode
 
 from playwright.sync_api import Locator, Page, sync_playwright
@@ -21,9 +20,10 @@ from core.picture import picture_from_file
 from core.samples import samples
 from core.scores import Question
 from core.settings import OcclusionSetting
+from core.teams import heeding, side_by_side, teams_for
 from dashboard.methods import LARGE, SMALL, TITLES
 
-_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _STARTED = "() => window.wilStart = performance.now()"
 _WAITED_NOW = "performance.now() - window.wilStart"
 _WAITED = f"() => {_WAITED_NOW}"
@@ -38,19 +38,19 @@ def main() -> None:
     )
     with server() as (address, process), sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=list(_FLAGS)
+            executable_path=shutil.which("chromium"), args=list(FLAGS)
         )
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(address)
-        _finished(page, 15, 8)
-        _settled(page)
+        finished(page, 15, 8)
+        settled(page)
         _time_slider(page)
-        _settled(page)
+        settled(page)
         _time_target(page)
         _time_bars(page)
         _time_display(page, address)
         page.goto(address)
-        _finished(page, 15, 8)
+        finished(page, 15, 8)
         for moves in (10, 90):
             held = _memory_after_moves(page, process.pid, moves)
             total = "10 slider moves" if moves == 10 else "100"
@@ -59,55 +59,52 @@ def main() -> None:
 
 
 def _cancel_seconds(times: int) -> list[float]:
-    """Seconds from asking a running survey to stop until it has stopped."""
+    """Seconds from asking a running survey to stop until its threads have stopped."""
     explainer = Explainer()
     classifier = explainer.classifier("efficientnet_lite0", "cpu")
     picture = picture_from_file(samples()["swan"].path)
     question = Question(classifier.predict(picture.image, top=1)[0].index)
+    teams = teams_for(classifier.device)
     waits = []
     for turn in range(times):
         setting = OcclusionSetting(window=15 + turn, stride=5)  # a new survey each time
-        wish, stopped = threading.Event(), threading.Event()
+        due = time.perf_counter() + 0.6 + 0.037 * turn  # at different moments of a batch
 
-        def work(
-            setting: OcclusionSetting = setting,
-            wish: threading.Event = wish,
-            stopped: threading.Event = stopped,
-        ) -> None:
-            with closing(explainer.steps(classifier, picture, setting, question)) as steps:
-                for _ in steps:
-                    if wish.is_set():
-                        break
-            stopped.set()
+        def check(due: float = due) -> None:
+            if time.perf_counter() > due:
+                raise InterruptedError
 
-        thread = threading.Thread(target=work)
-        thread.start()
-        time.sleep(0.6 + 0.037 * turn)  # at different moments of a batch
-        started = time.perf_counter()
-        wish.set()
-        stopped.wait()
-        waits.append(time.perf_counter() - started)
-        thread.join()
+        with heeding(check), suppress(InterruptedError):
+            explainer.attribution(classifier, picture, setting, question)
+        # What comes after it on the same threads begins when they are free.
+        for _ in side_by_side(lambda _: None, range(teams), teams):
+            pass
+        waits.append(time.perf_counter() - due)
     return waits
 
 
 def _time_slider(page: Page) -> None:
-    handle = page.locator(".st-key-small_window input[type=range]")
-    handle.focus()
-    page.evaluate(_STARTED)
-    page.keyboard.press("ArrowRight")
-    caption = _caption(16, 8)
-    page.wait_for_function(f"() => / of .* passes/.test({caption})", polling=20)
-    first = page.evaluate(_WAITED)
-    _finished(page, 16, 8)
-    print(
-        f"slider moved: first partial map {first:.0f} ms, final {page.evaluate(_WAITED):.0f} ms",
-        flush=True,
-    )
+    first, final = slider_moved(page, "ArrowRight", 16)
+    print(f"slider moved: first partial map {first:.0f} ms, final {final:.0f} ms", flush=True)
     page.evaluate(_STARTED)
     page.keyboard.press("ArrowLeft")
-    _finished(page, 15, 8)
+    finished(page, 15, 8)
     print(f"back to a known window: {page.evaluate(_WAITED):.0f} ms", flush=True)
+
+
+def slider_moved(page: Page, key: str, window: int) -> tuple[float, float]:
+    """Milliseconds from a key on the small window's slider until its first and its final map."""
+    page.locator(".st-key-small_window input[type=range]").focus()
+    page.evaluate(_STARTED)
+    page.keyboard.press(key)
+    page.wait_for_function(
+        f"() => / of .* passes/.test({_caption(window, 8)})", polling=20, timeout=120_000
+    )
+    first = float(page.evaluate(_WAITED))
+    finished(page, window, 8)
+    final = float(page.evaluate(_WAITED))
+    settled(page)
+    return first, final
 
 
 def _time_target(page: Page) -> None:
@@ -135,7 +132,7 @@ def _until_explained(page: Page, choice: Locator, name: str) -> float:
     choice.click()
     drawn = f"() => {_caption(15, 8)}.startsWith('logit of {name} ') && {_WAITED_NOW}"
     milliseconds = page.wait_for_function(drawn, polling=10, timeout=60_000).json_value()
-    _settled(page)
+    settled(page)
     return float(milliseconds)
 
 
@@ -158,8 +155,8 @@ def _time_display(page: Page, address: str) -> None:
     names = (METHODS[name].title for name in ("integrated_gradients", "superpixels", "grad_cam"))
     maps = urlencode([("maps", name) for name in (*names, TITLES[SMALL], TITLES[LARGE])])
     page.goto(f"{address}?{maps}&judge=false")
-    _finished(page, 15, 8)
-    _settled(page)
+    finished(page, 15, 8)
+    settled(page)
     page.get_by_text("Display", exact=True).click()
     page.locator(".st-key-opacity input[type=range]").focus()
     # Before the maps stand the photo and what the model sees.
@@ -174,7 +171,7 @@ def _time_display(page: Page, address: str) -> None:
         drawn = f"{pictures}.every((box, n) => box.innerHTML !== window.wilBefore[n])"
         answer = page.wait_for_function(f"() => {drawn} && {_WAITED_NOW}", polling=10)
         waits.append(float(answer.json_value()))
-        _settled(page)
+        settled(page)
     print(
         f"another opacity, five maps: median {statistics.median(waits):.0f} ms, "
         f"worst {max(waits):.0f} ms",
@@ -189,11 +186,11 @@ def _memory_after_moves(page: Page, pid: int, moves: int) -> float:
     for _, key in zip(range(moves), itertools.cycle(["ArrowRight"] * 7 + ["ArrowLeft"] * 7)):
         page.keyboard.press(key)
         page.wait_for_timeout(700)
-    _settled(page)
+    settled(page)
     return megabytes(pid)
 
 
-def _settled(page: Page) -> None:
+def settled(page: Page) -> None:
     """Wait until all maps are finished and the page is quiet."""
     page.wait_for_timeout(300)
     page.wait_for_function(
@@ -210,7 +207,7 @@ def _caption(window: int, stride: int) -> str:
     return f"(document.querySelector('{panel}')?.innerText ?? '')"
 
 
-def _finished(page: Page, window: int, stride: int) -> None:
+def finished(page: Page, window: int, stride: int) -> None:
     page.wait_for_function(
         f"() => / passes, [0-9.]+ s( · |$)/.test({_caption(window, stride)})",
         polling=20,

@@ -32,7 +32,7 @@ from core.methods import METHODS
 from core.models import Classifier
 from core.picture import Picture, picture_from_file
 from core.quick import Asking, quick_map
-from core.randomisation import randomisation_steps
+from core.randomisation import Networks, randomisation_steps
 from core.samples import samples
 from core.scores import Question
 
@@ -65,7 +65,9 @@ def main() -> None:
             asking = _asking(classifier, picture, inputs, method, target)
             values = maps[method] = _finish(quick_map(classifier.module, inputs, asking))
             ours, theirs = _deletion(quantus, classifier.module, inputs, values, target)
-            found = _finish(randomisation_steps(classifier.module, inputs, asking, values))
+            found = _finish(
+                randomisation_steps(Networks(classifier.module), inputs, asking, values)
+            )
             mean, last = _mprt(quantus, classifier.module, inputs, asking, target)
             print(
                 f"{name:10}{METHODS[method].title:22}{_area(ours):8.4f}{_area(theirs):9.4f}"

@@ -1,7 +1,8 @@
 """How far to trust a map: every measure of it, one after the other, as each is known.
 
-What does not depend on the map (the controls of the curves, the squares that are covered) is shared
-by all maps of a picture, so the second map is judged sooner than the first.
+What does not depend on the map (the controls of the curves, the squares that are covered, the
+networks of random weights) is shared by all maps of a picture, so the second map is judged sooner
+than the first.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from core.judgement import MEASURES, Case, Judgement, JudgementStep
 from core.measuring import Parts, Subject, measure
 from core.pace import Pace
 from core.quick import Asking, quick_passes
-from core.randomisation import stages_of
+from core.randomisation import Networks, stages_of
 from core.sensitivity import SAMPLES
 from core.settings import baseline_of
 from core.workers import measured_elsewhere
@@ -37,6 +38,7 @@ class Judge:
         self._pace = Pace()
         self._controls: BoundedCache[Curves] = BoundedCache(64)
         self._squares: BoundedCache[Squares] = BoundedCache(16)  # 3 MB each
+        self._networks: BoundedCache[Networks] = BoundedCache(1)
         self._found: BoundedCache[dict[str, Any]] = BoundedCache(64)  # measures, as they come
 
     def known(self, case: Case, how: FaithfulnessSetting) -> Judgement | None:
@@ -126,7 +128,10 @@ class Judge:
         inputs = explainer.inputs(classifier, picture)
         seen = classifier.record.preprocessing.picture(picture.image, picture.region)
         asking = Asking(question, case.setting, baseline, seen)
-        subject = Subject(classifier.module, inputs, asking, values, how, reveal)
+        networks = self._networks.get_or_make(
+            (identity(classifier), how.seed), lambda: Networks(classifier.module, how.seed)
+        )
+        subject = Subject(classifier.module, inputs, asking, values, how, reveal, networks)
         if explainer.workers is None:
             return measure(subject, known)
         return measured_elsewhere(explainer.workers, classifier, subject, known)

@@ -1,6 +1,5 @@
 """The measures of a map, one after the other: the work of judging, without what is remembered."""
 
-import copy
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from core.faithfulness import (
 )
 from core.infidelity import infidelity, square_steps
 from core.quick import Asking, quick_map
-from core.randomisation import randomisation_steps
+from core.randomisation import Networks, randomisation_steps
 from core.scores import Question
 from core.sensitivity import sensitivity_steps
 
@@ -35,6 +34,7 @@ class Subject:
         values: the map, float32 (H, W).
         how: it is judged.
         reveal: what covered pixels become for the curves, (1, C, H, W).
+        networks: the network with random layers.
     """
 
     module: nn.Module
@@ -43,6 +43,7 @@ class Subject:
     values: np.ndarray
     how: FaithfulnessSetting
     reveal: Tensor
+    networks: Networks
 
 
 def measure(subject: Subject, found: dict[str, Any]) -> Parts:
@@ -68,14 +69,14 @@ def measure(subject: Subject, found: dict[str, Any]) -> Parts:
         found["infidelity"] = infidelity(subject.values, found["squares"])
     if "randomisation" in found:
         return
-    same = copy.deepcopy(module)  # of the module itself all windows may be known
+    same = subject.networks(0)  # of the module itself all windows may be known
     reference = yield from quick_map(same, inputs, asking)
     if "sensitivity" not in found:
         steps = sensitivity_steps(same, inputs, asking, reference, how.seed)
         found["sensitivity"] = yield from steps
-    del same  # with what was prepared for it, before the next copies
+    del same  # with what was prepared for it, before the next, unless it is kept
     found["randomisation"] = yield from randomisation_steps(
-        module, inputs, asking, reference, how.seed
+        subject.networks, inputs, asking, reference
     )
 
 

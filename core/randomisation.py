@@ -18,6 +18,7 @@ from core.agreement import Likeness, likeness
 from core.quick import Asking, quick_map
 
 SHARES = (0.25, 0.5, 1.0)  # of the layers, after the last one alone
+_MOST_BYTES = 256 << 20  # of weights; what is prepared of them takes as much again
 _ALIKE = 0.5  # mean rank correlation from which a map hardly changes
 
 
@@ -89,6 +90,33 @@ def randomised(module: nn.Module, layers: int, seed: int = 0) -> nn.Module:
     return changed
 
 
+class Networks:
+    """A network with its last layers random, by how many; with none, a copy of the network.
+
+    What is judged by them once is mostly judged again, for another map or another class, and
+    preparing them takes as long as the maps. So they are kept, if they are small.
+
+    Attributes:
+        stages: see `stages_of`.
+        layers: that the network has.
+    """
+
+    def __init__(self, module: nn.Module, seed: int = 0) -> None:
+        """Begin with none made; ``seed`` is of the weights."""
+        self._module, self._seed = module, seed
+        self._made: dict[int, nn.Module] = {}
+        self.stages, self.layers = stages_of(module), len(_layers(module))
+        held = sum(each.nbytes for each in module.state_dict().values())
+        self._kept = (1 + len(self.stages)) * held <= _MOST_BYTES
+
+    def __call__(self, layers: int) -> nn.Module:
+        """The network, in the state in which its module was when it was first asked for."""
+        made = self._made.get(layers) or randomised(self._module, layers, self._seed)
+        if self._kept:
+            self._made[layers] = made
+        return made
+
+
 def stages_of(module: nn.Module) -> tuple[int, ...]:
     """How many layers are random at each stage, rising."""
     count = len(_layers(module))
@@ -96,22 +124,21 @@ def stages_of(module: nn.Module) -> tuple[int, ...]:
 
 
 def randomisation_steps(
-    module: nn.Module, inputs: Tensor, asking: Asking, reference: np.ndarray, seed: int = 0
+    networks: Networks, inputs: Tensor, asking: Asking, reference: np.ndarray
 ) -> Generator[int, None, Randomisation]:
     """Make the map again at each stage, yielding after each batch how many passes it took.
 
     Args:
-        module: float32 (N, C, H, W) -> logits (N, classes). Left as it was.
+        networks: the network with random layers.
         inputs: float32 (1, C, H, W).
         asking: question, method and baseline.
         reference: the quick map of the network as it is, (H, W).
-        seed: of the weights.
     """
     stages = []
-    for layers in stages_of(module):
-        values = yield from quick_map(randomised(module, layers, seed), inputs, asking)
+    for layers in networks.stages:
+        values = yield from quick_map(networks(layers), inputs, asking)
         stages.append(Stage(layers, values, likeness(reference, values)))
-    return Randomisation(reference, len(_layers(module)), tuple(stages))
+    return Randomisation(reference, networks.layers, tuple(stages))
 
 
 def _layers(module: nn.Module) -> list[nn.Module]:

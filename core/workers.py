@@ -27,6 +27,7 @@ from core.models import Classifier
 from core.occlusion import OcclusionSurvey
 from core.packing import pack, unpack
 from core.quick import Asking
+from core.randomisation import Networks
 from core.scores import Question
 from core.settings import OcclusionSetting, Setting, SuperpixelSetting
 from core.superpixels import SuperpixelSurvey
@@ -307,7 +308,10 @@ def _measured(
 ) -> Generator[Measured, None, None]:
     """What judging a map finds, without what the one who asks knows already."""
     reveal = _there(classifier, judged.reveal)
-    subject = Subject(classifier.module, inputs, asking, judged.values, judged.how, reveal)
+    networks = Networks(classifier.module, judged.how.seed)
+    subject = Subject(
+        classifier.module, inputs, asking, judged.values, judged.how, reveal, networks
+    )
     found, sent = dict(judged.found), set(judged.found)
 
     def new() -> dict[str, Any]:

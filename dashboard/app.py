@@ -129,8 +129,10 @@ def main() -> None:
     say_what_is_missing(missing, explainer, scene)
     if live.run_jobs(jobs, request, "maps"):
         st.rerun()  # from what is known now: the sentence of evidence, the tabs
-    if not (jobs and live.stopped(request)):
-        live.run_jobs(list(board.judgement_jobs()), request, "judgements")
+    judgements = list(board.judgement_jobs())
+    if judgements and not (jobs and live.stopped(request)):
+        live.wait_until_still()  # nobody asked for them, and they keep all cores busy
+        live.run_jobs(judgements, request, "judgements")
 
 
 def _follow(classifier: Classifier, settings: Mapping[str, Setting], words: list[str]) -> None:

@@ -28,6 +28,8 @@ _DRAWING_SHARE = 0.2  # of the time; where drawing is slow, there are fewer fram
 _LOADING_SECONDS = 5.0
 # How slow it is it cannot tell us, so frames come more slowly as time goes by.
 _FRAME_GROWTH = 0.06  # seconds between frames for each second of the computation
+_STILL_SECONDS = 3.0
+_TICK_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 Yielded = TypeVar("Yielded")
 Result = TypeVar("Result", covariant=True)
@@ -87,6 +89,14 @@ def paced(steps: Iterable[Yielded], report: Callable[[Yielded], None]) -> Iterat
             report(step)
             following = time.monotonic() + _FRAME_SECONDS
         yield step
+
+
+def wait_until_still() -> None:
+    """Wait as long as somebody who moves control after control may need for the next move."""
+    until = time.monotonic() + _STILL_SECONDS
+    while time.monotonic() < until:
+        tick()
+        time.sleep(_TICK_SECONDS)
 
 
 def run_jobs(jobs: Sequence[Job[Any]], request: Hashable, name: str) -> bool:

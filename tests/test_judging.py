@@ -30,7 +30,7 @@ from core.judging import Judge
 from core.methods import METHODS
 from core.picture import picture_from_file
 from core.quick import Asking, quick_map, quick_passes
-from core.randomisation import randomisation_steps, stages_of
+from core.randomisation import Networks, randomisation_steps, stages_of
 from core.samples import samples
 from core.scores import Question
 from core.sensitivity import SAMPLES, sensitivity_steps
@@ -167,7 +167,9 @@ def test_the_numbers_are_those_of_the_modules(explainer, swan, setting):
         sensitivity_steps(copy.deepcopy(module), inputs, asking, reference, HOW.seed)
     )
     assert numbers(found.sensitivity) == pytest.approx(numbers(expected), abs=1e-4)
-    _, expected = drained(randomisation_steps(module, inputs, asking, reference, HOW.seed))
+    _, expected = drained(
+        randomisation_steps(Networks(module, HOW.seed), inputs, asking, reference)
+    )
     np.testing.assert_allclose(found.randomisation.values, reference, atol=1e-5)
     assert found.randomisation.spearman == pytest.approx(expected.spearman, abs=1e-4)
     assert [s.layers for s in found.randomisation.stages] == [s.layers for s in expected.stages]

@@ -18,7 +18,14 @@ from core.explainer import Explainer
 from core.methods import METHODS
 from core.picture import picture_from_file
 from core.quick import Asking, quick_map, quick_passes
-from core.randomisation import Randomisation, Stage, randomisation_steps, randomised, stages_of
+from core.randomisation import (
+    Networks,
+    Randomisation,
+    Stage,
+    randomisation_steps,
+    randomised,
+    stages_of,
+)
 from core.samples import samples
 from core.scores import Question
 from core.settings import (
@@ -56,7 +63,7 @@ def asking(setting, inputs, question=None):
 def measured(module, inputs, setting, seed=0, question=None):
     how = asking(setting, inputs, question)
     _, reference = drained(quick_map(copy.deepcopy(module), inputs, how))
-    return drained(randomisation_steps(module, inputs, how, reference, seed))
+    return drained(randomisation_steps(Networks(module, seed), inputs, how, reference))
 
 
 def layers_of(module):
@@ -277,3 +284,17 @@ def test_the_finding_of_the_paper_on_the_default_model(name, follows):
     inputs = explainer.inputs(classifier, swan)
     _, found = measured(classifier.module, inputs, METHODS[name].setting, question=Question(145))
     assert found.changes is follows
+
+
+def test_small_networks_are_made_once_and_large_ones_each_time(monkeypatch):
+    module = network("strided").eval()
+    networks = Networks(module, 3)
+    assert networks.stages == stages_of(module)
+    for layers in (0, *networks.stages):
+        assert networks(layers) is networks(layers) is not module
+        again = randomised(module, layers, 3).state_dict()
+        for name, value in networks(layers).state_dict().items():
+            torch.testing.assert_close(value, again[name], rtol=0, atol=0)
+    monkeypatch.setattr("core.randomisation._MOST_BYTES", 1)
+    large = Networks(module, 3)
+    assert large(1) is not large(1)
