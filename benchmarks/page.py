@@ -64,6 +64,7 @@ def _cancel_seconds(times: int) -> list[float]:
     classifier = explainer.classifier("efficientnet_lite0", "cpu")
     picture = picture_from_file(samples()["swan"].path)
     question = Question(classifier.predict(picture.image, top=1)[0].index)
+    explainer.attribution(classifier, picture, OcclusionSetting(60, 50), question)  # prepares it
     teams = teams_for(classifier.device)
     waits = []
     for turn in range(times):

@@ -24,6 +24,7 @@ from core.scores import Question
 from core.settings import IntegratedGradientsSetting, OcclusionSetting, Setting
 
 _MAPS = (OcclusionSetting(15, 8), OcclusionSetting(60, 50), IntegratedGradientsSetting("enough"))
+_WINDOWS = "small_window=15&small_stride=8&large_window=60&large_stride=50"
 # What it is called, a busy core, how much slower Chromium is, the window to begin with, a picture.
 _CONDITIONS = (
     ("idle", False, 1, 15, "penguin"),
@@ -79,7 +80,7 @@ def _print_picture(
     """Another picture, until all maps of the page are drawn."""
     alone = _engine(explainer, picture_from_file(samples()[name].path), _MAPS)
     started = time.perf_counter()
-    page.goto(f"{address}?judge=false&sample={name}")
+    page.goto(f"{address}?judge=false&sample={name}&{_WINDOWS}")
     finished(page, 15, 8)
     settled(page)
     taken = time.perf_counter() - started

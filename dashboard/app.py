@@ -45,6 +45,10 @@ from dashboard.methods import Methods, choose_methods, say_what_is_missing
 from dashboard.tabs import TRUST, draw_tabs
 from dashboard.view import Scene
 
+# While a network is prepared or batches are computed, a page that asks for the interpreter after
+# each torch operation of its own would wait 5 ms every time: a second in all until it is drawn.
+sys.setswitchinterval(0.0003)
+
 _log = logging.getLogger(__name__)
 
 

@@ -152,8 +152,9 @@ def _guarded(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator)
 
 def _run(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator) -> None:
     started = time.monotonic()
-    least = _FRAME_SECONDS if components.page_stands() else _LOADING_SECONDS
-    next_frame = started + least
+    stands = components.page_stands()
+    least = _FRAME_SECONDS if stands else _LOADING_SECONDS
+    next_frame = started + (0 if stands else least)  # the first one as soon as there is something
     first = None
     for step in job.steps:
         tick()
@@ -161,7 +162,7 @@ def _run(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator) -> 
         first = step.done if first is None else first
         if step.done == step.total:
             job.show(step.snapshot(), None)
-        elif now >= next_frame:
+        elif now >= next_frame and step.done > first:
             passes = f"{step.done:,} of {step.total:,} passes"
             left = _left(now - started, step.done - first, step.total - step.done, later)
             progress.progress(step.done / step.total, markdown(f"{job.name} · {passes}{left}"))
