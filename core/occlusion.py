@@ -35,6 +35,8 @@ from core.windows import WindowGrid
 _log = logging.getLogger(__name__)
 _LARGEST_BATCH = {"cpu": 32, "cuda": 256, "mps": 64}
 _HEAVY = 1e9  # multiply-adds of a dense pass; such a network fills a CPU with half the batch
+_FIRST_BATCH = 16  # somebody waits for the first map
+_LEAST_BATCH = 8  # with fewer windows the fixed cost of a batch is more than a fifth of it
 _SCRATCH = 4  # what the transforms inside of a layer take, as a multiple of its activations
 
 
@@ -212,8 +214,13 @@ class OcclusionSurvey:
         if self._choose_batch:
             self._largest_batch = self._suitable_batch(kept, teams)
         answers = found.clean.topk(min(5, len(found.clean))).indices
-        for leg in legs(self.grid.shape, known, lambda: self.scores[:, answers].numpy()):
-            batches = self._batches(kept, leg, self._even_batch(len(leg), teams))
+
+        def told() -> np.ndarray:
+            return self.scores[:, answers].numpy()
+
+        for leg in legs(self.grid.shape, known, told, least=_LEAST_BATCH * teams):
+            size = self._even_batch(len(leg), teams, first=not known.any())
+            batches = self._batches(kept, leg, size)
             visited = side_by_side(
                 lambda batch: self._visit(kept, self.grid.corners[batch]),
                 self._unknown(batches, found),
@@ -292,9 +299,10 @@ class OcclusionSurvey:
         fitting = free_bytes(device) // (_SCRATCH * max(kept.live_bytes, 1) * teams)
         return max(1, min(batch, fitting, self._largest_batch))
 
-    def _even_batch(self, count: int, teams: int) -> int:
+    def _even_batch(self, count: int, teams: int, first: bool) -> int:
         """The size of batches that ends the work of all teams at about the same time."""
-        rounds = -(-count // (self._largest_batch * teams))
+        largest = min(self._largest_batch, _FIRST_BATCH) if first else self._largest_batch
+        rounds = -(-count // (largest * teams))
         return -(-count // (rounds * teams))
 
     def _batches(self, kept: KeptActivations, leg: np.ndarray, size: int) -> Iterator[np.ndarray]:

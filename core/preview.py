@@ -20,7 +20,10 @@ _NEIGHBOURS = 8  # visited windows that are asked how much the answer varies her
 
 
 def legs(
-    shape: tuple[int, int], known: np.ndarray, answers: Callable[[], np.ndarray]
+    shape: tuple[int, int],
+    known: np.ndarray,
+    answers: Callable[[], np.ndarray],
+    least: int = 1,
 ) -> Iterator[np.ndarray]:
     """The order of visits, as groups of windows to be visited together.
 
@@ -28,6 +31,7 @@ def legs(
         shape: windows (down, across), numbered row by row.
         known: bool (windows,), kept up to date by the caller while it visits.
         answers: gives float (windows, k), scores that were found; read only where known.
+        least: windows that are worth a leg.
 
     Yields:
         Indices, int64 (n,), of windows that are not known. Before asking for the next leg, all of
@@ -36,7 +40,7 @@ def legs(
     places = np.indices(shape).reshape(2, -1).T
     yield from _some(np.flatnonzero(coarse(shape) & ~known))
     enough = int(np.ceil(_ADAPTIVE_SHARE * len(places)))
-    size = max(1, round(_LEG_SHARE * len(places)))
+    size = max(1, least, round(_LEG_SHARE * len(places)))
     while (missing := enough - int(known.sum())) > 0:
         yield from _some(_most_telling(places, known, answers(), min(size, missing)))
     yield from _some(np.flatnonzero(~known))
