@@ -1,24 +1,18 @@
-"""Where It Looked: the page. Start it with ``streamlit run dashboard/app.py``.
+"""The page: what the model says, and where it looked.
 
 A run draws the page from what is known. What is not known is then computed, its panels forming as
 it goes, and the page is drawn once more. So a control only has to change a setting.
 """
 
 import logging
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
-
-_HERE = Path(__file__).resolve().parent
-# `streamlit run` puts this file's folder on the path, not the project's.
-if str(_HERE.parent) not in sys.path:
-    sys.path.insert(0, str(_HERE.parent))
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.console import make_log_visible
+from core.attribution import Attribution
 from core.errors import UserError
 from core.explainer import Explainer
 from core.models import DEFAULT_MODEL, Classifier, ClassScore, registry
@@ -31,15 +25,16 @@ from dashboard import (
     components,
     controls,
     evidence,
-    folder,
+    frame,
     live,
+    loading,
     login,
     options,
     state,
-    talk,
     view,
 )
 from dashboard.board import Board
+from dashboard.live import Job
 from dashboard.methods import Methods, choose_methods, say_what_is_missing
 from dashboard.tabs import TRUST, draw_tabs
 from dashboard.view import Scene
@@ -47,11 +42,8 @@ from dashboard.view import Scene
 _log = logging.getLogger(__name__)
 
 
-def main() -> None:
+def draw() -> None:
     """Draw the page, then fill in what has to be computed."""
-    make_log_visible()
-    st.set_page_config("Where It Looked", view.ICON, layout="wide")
-    login.require_login()
     not_usable = options.offer_models()
     try:
         explainer = state.explainer()
@@ -59,12 +51,18 @@ def main() -> None:
         _log.error("nothing can be computed: %s", error)
         st.error(markdown(str(error)))
         return
-    if talk.asked_for():
+    asked_for = st.query_params.get("view")
+    if asked_for == "talk":
+        from dashboard import talk  # a page of its own
+
+        loading.wait_for_all()
         talk.draw_talk(explainer)
         return
-    st.html(_HERE / "style.css")
+    frame.draw_style()
     state.begin()
-    if folder.asked_for():
+    if asked_for == "folder":
+        from dashboard import folder  # with Arrow, which the first page does not wait for
+
         folder.draw_folder()
         return
     notices = st.container()
@@ -72,18 +70,17 @@ def main() -> None:
         if st.session_state["source"] == state.FOLDER:
             st.button(
                 "Back to the folder",
-                on_click=folder.enter,
-                args=(controls.BOUND,),
+                on_click=_enter_folder,
                 width="stretch",
             )
             st.caption(markdown(st.session_state["folder_card"].path))
         gallery = st.container()  # filled after the maps, which are what a person waits for
         model, device = controls.choose_model(not_usable)
     picture, expected = state.current_picture()
-    with notices:
-        classifier = _classifier(explainer, model, device)
-    scene = Scene(picture, classifier)
     try:
+        with notices:
+            classifier = _classifier(explainer, model, device)
+        scene = Scene(picture, classifier)
         logits = explainer.logits(classifier, picture)
         ranking = classifier.ranking(logits, len(classifier.class_names))
     except UserError as error:
@@ -94,28 +91,32 @@ def main() -> None:
         return
     with st.sidebar:
         question = controls.choose_question(classifier, [entry.index for entry in ranking])
+    answer = _headline(ranking, question, scene, expected)
+    with st.sidebar:
         methods, missing = choose_methods(explainer, scene, question)
         look = controls.choose_look()
         with st.container(horizontal=True):
             st.link_button("Talk mode", "?view=talk", help="The scenes of a talk, full screen.")
             st.button(
                 "Folder",
-                on_click=folder.enter,
-                args=(controls.BOUND,),
+                on_click=_enter_folder,
                 help="The results of a folder of pictures, and where the model is wrong.",
             )
         login.offer_logout()
-
-    answer = _headline(ranking, question, scene, expected)
     settings = dict(methods.maps)
     windows = (methods.small, methods.large)
     front = [view.photo_panel(scene, windows), view.input_panel(scene, windows)]
     how = evidence.how() if methods.judged else None
     board = Board("main", explainer, scene, question, settings, look, front, how=how)
-    sentence = escape(_evidence(explainer, scene, methods)).replace(" %", "&nbsp;%")
-    answer.html(f'<p class="wil-evidence">{sentence}</p>')
+
+    def give_evidence() -> None:
+        sentence = escape(_evidence(explainer, scene, methods)).replace(" %", "&nbsp;%")
+        answer.html(f'<p class="wil-evidence">{sentence}</p>')
+
+    give_evidence()
     with gallery:
         controls.choose_picture()
+    loading.wait_for_all()
     more = draw_tabs(explainer, scene, question, board, methods, look)
     state.check_address((*controls.BOUND, "tab"), controls.titles())
     with notices:
@@ -124,12 +125,32 @@ def main() -> None:
     _inspect(explainer, [board, *more], look.whole_photo)
     components.links(key="links", on_click=partial(_follow, classifier, board.settings))
     jobs = [job for each in (board, *more) for job in each.jobs()]
+    jobs = [_followed(job, give_evidence) for job in jobs]
     request = (picture.key, model, device, methods, question)
     say_what_is_missing(missing, explainer, scene)
-    if live.run_jobs(jobs, request, "maps"):
-        st.rerun()  # from what is known now: the sentence of evidence, the tabs
+    # The sentence of evidence waits for a map of occlusion.
+    first = {title for title, each in methods.maps if isinstance(each, OcclusionSetting)}
+    if live.run_jobs(jobs, request, "maps", first):
+        st.rerun()  # from what is known now: the tabs
     if not (jobs and live.stopped(request)):
         live.run_jobs(list(board.judgement_jobs()), request, "judgements")
+
+
+def _enter_folder() -> None:
+    from dashboard import folder  # as in `draw`
+
+    folder.enter(controls.BOUND)
+
+
+def _followed(job: Job[Attribution], then: Callable[[], None]) -> Job[Attribution]:
+    """A job that does something more once its map is finished and drawn."""
+
+    def show(result: Attribution, progress: str | None) -> None:
+        job.show(result, progress)
+        if progress is None:
+            then()
+
+    return replace(job, show=show)
 
 
 def _follow(classifier: Classifier, settings: Mapping[str, Setting], words: list[str]) -> None:
@@ -218,6 +239,3 @@ def _inspect(explainer: Explainer, boards: Sequence[Board], whole_photo: bool) -
                 scene, read, attribution, whole_photo and board is boards[0]
             )
     components.inspect(panels, key="inspect")
-
-
-main()

@@ -1,0 +1,35 @@
+"""Where It Looked: the entry. ``python -m dashboard``, or ``streamlit run dashboard/app.py``.
+
+Nothing imported here loads torch: while a thread loads it, the page's frame is drawn.
+"""
+
+import sys
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+# `streamlit run` puts this file's folder on the path, not the project's.
+if str(_HERE.parent) not in sys.path:
+    sys.path.insert(0, str(_HERE.parent))
+
+import streamlit as st
+
+from core.console import make_log_visible
+from dashboard import frame, loading, login
+
+
+def main() -> None:
+    """Draw the frame, and once the model's answer can be had, the page in its place."""
+    loading.begin()
+    make_log_visible()
+    st.set_page_config("Where It Looked", frame.ICON, layout="wide")
+    login.require_login()
+    if not loading.answer_is_there():
+        frame.draw_frame()
+        loading.wait_for_answer()
+        st.rerun()
+    from dashboard import page  # and with it torch, which is there now
+
+    page.draw()
+
+
+main()
