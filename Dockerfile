@@ -39,4 +39,4 @@ EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
 # More options go behind the image's name: --server.allowedHosts look.example.org
-ENTRYPOINT ["streamlit", "run", "dashboard/app.py", "--server.address", "0.0.0.0", "--server.port", "8501", "--server.headless", "true"]
+ENTRYPOINT ["python", "-m", "dashboard", "--server.address", "0.0.0.0", "--server.port", "8501", "--server.headless", "true"]

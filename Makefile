@@ -19,12 +19,12 @@ WHAT ?= pictures
 SEED ?= 1
 BIN := .venv/bin
 
-.PHONY: run warm test check fuzz costly bench load leaks clean
+.PHONY: run warm test check fuzz costly bench start load leaks clean
 
 run: .venv/run.stamp
 	@test "$(PORT)" -ge 1 -a "$(PORT)" -le 65535 2>/dev/null || { \
 		echo 'PORT is "$(PORT)": give a number from 1 to 65535, as in make run PORT=9000.' >&2; exit 2; }
-	$(BIN)/streamlit run dashboard/app.py --server.port $(PORT) -- --talk "$(TALK)" $(OWN) $(SHOWN)
+	$(BIN)/python -m dashboard --server.port $(PORT) -- --talk "$(TALK)" $(OWN) $(SHOWN)
 
 warm: .venv/run.stamp
 	$(BIN)/python -m core warm --talk "$(TALK)" $(OWN)
@@ -51,6 +51,9 @@ bench: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.batch --explain --pictures 8
 
 # Minutes each; what they print is in the README.
+start: .venv/dev.stamp
+	$(BIN)/python -m benchmarks.start
+
 load: .venv/dev.stamp
 	$(BIN)/python -m benchmarks.load --visitors 10 --seconds 120 --seed 0
 	$(BIN)/python -m benchmarks.load --visitors 30 --seconds 180 --seed 0

@@ -24,7 +24,7 @@ def server() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "dashboard/app.py"]
+    command = [sys.executable, "-m", "dashboard"]
     with TemporaryFile() as log, TemporaryDirectory() as cache:
         process = subprocess.Popen(
             [*command, "--server.headless", "true", "--server.port", str(port)],
@@ -45,11 +45,11 @@ def server() -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
 
 
 def _wait(port: int) -> None:
-    for _ in range(150):
+    for _ in range(1500):
         with socket.socket() as attempt:
             if attempt.connect_ex(("127.0.0.1", port)) == 0:
                 return
-        time.sleep(0.2)
+        time.sleep(0.02)
     raise RuntimeError("the dashboard did not start")
 
 

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
-from skimage.metrics import structural_similarity
 
 _TAIL = 99  # percentile of the sizes that becomes 1, so that single pixels do not set the scale
 _TOP = 10  # a tenth
@@ -28,6 +26,8 @@ class Likeness(NamedTuple):
 
 def likeness(first: np.ndarray, second: np.ndarray) -> Likeness:
     """Compare two maps (H, W) of at least 7 x 7 pixels, whatever their units."""
+    from skimage.metrics import structural_similarity  # takes a while to load
+
     correlation, _ = agreement([first, second])
     similarity = structural_similarity(_scaled(first), _scaled(second), data_range=2.0)
     return Likeness(float(correlation[0, 1]), float(similarity))
@@ -40,6 +40,8 @@ def agreement(maps: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         Spearman's rank correlation, -1..1, higher is more alike; and the overlap of the strongest
         tenth of the pixels, 0..1: shared pixels as a share of a tenth. Unrelated maps share 0.1.
     """
+    from scipy.stats import rankdata  # takes a while to load
+
     ranks = np.array([rankdata(values) for values in maps])
     with np.errstate(invalid="ignore", divide="ignore"):  # a flat map correlates with nothing
         correlation = np.nan_to_num(np.corrcoef(ranks))

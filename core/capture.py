@@ -12,17 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import torch
 from torch import Tensor, fx, nn
-from torch.export import Dim, ExportedProgram, export
-from torch.export.graph_signature import InputKind, OutputKind
-from torch.fx.experimental import proxy_tensor
 
 from core.operations import arguments, name, schema_of
 from core.outputs import logits_of
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
 
 _MOST = 4096  # pictures in a batch
 _ALIASES_IN_EVAL = ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
@@ -86,6 +86,9 @@ def captured(twin: nn.Module, inputs: Tensor, *, single: bool = False) -> Captur
         Exception: of any type, where the network cannot be exported, most often because its control
             flow depends on values.
     """
+    # Takes a while to load, and no prediction needs it.
+    from torch.export import Dim, export
+
     example = inputs.detach().clone() if single else inputs.detach().repeat(2, 1, 1, 1)
     shapes = None if single else ({0: Dim("batch", min=1, max=_MOST)},)
     with _this_thread_only(), torch.inference_mode(False), torch.no_grad():
@@ -115,6 +118,8 @@ def _this_thread_only() -> Iterator[None]:
 
     What other threads compute meanwhile with modules of their own passes through.
     """
+    from torch.fx.experimental import proxy_tensor  # as in `captured`
+
     thread = threading.get_ident()
 
     class Tracer(proxy_tensor._ModuleStackTracer):
@@ -139,7 +144,7 @@ def _this_thread_only() -> Iterator[None]:
         yield
 
 
-def _with_attributes(program: ExportedProgram) -> tuple[fx.GraphModule, dict[str, str]]:
+def _with_attributes(program: "ExportedProgram") -> tuple[fx.GraphModule, dict[str, str]]:
     """The graph of a program, with its weights as attributes, and the logits alone as output.
 
     Also which parameter or buffer each of these attributes stands for.
@@ -147,6 +152,8 @@ def _with_attributes(program: ExportedProgram) -> tuple[fx.GraphModule, dict[str
     Raises:
         ValueError: it takes something else than one input, or holds objects of its own.
     """
+    from torch.export.graph_signature import InputKind, OutputKind  # as in `captured`
+
     signature = program.graph_signature
     root, graph, known = nn.Module(), fx.Graph(), dict[fx.Node, fx.Node]()
     state: dict[str, str] = {}

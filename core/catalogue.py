@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -10,7 +11,6 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
 from core.preprocessing import Preprocessing
-from core.torchvision_compat import torchvision
 from core.weights import WeightsFile
 
 
@@ -28,7 +28,7 @@ class Network:
 
     def build(self) -> nn.Module:
         """The network, with random weights."""
-        return torchvision.models.get_model(self.name, weights=None, **dict(self.options))
+        return _torchvision_network(self.name, **dict(self.options))
 
 
 @dataclass(frozen=True)
@@ -72,23 +72,35 @@ class ModelRecord:
 
 def builtin() -> list[ModelRecord]:
     """The models that come along, the embedded one first."""
-    others = [_torchvision_record(name, title) for name, title in _TORCHVISION_TITLES.items()]
-    return [_efficientnet_lite0(), *others]
+    return [_efficientnet_lite0(), *(_torchvision_record(*row) for row in _TORCHVISION)]
 
 
-_TORCHVISION_TITLES = {
-    "resnet18": "ResNet-18",
-    "resnet50": "ResNet-50",
-    "vgg16": "VGG-16",
-    "mobilenet_v2": "MobileNetV2",
-    "convnext_tiny": "ConvNeXt-Tiny",
-    "vit_b_16": "ViT-B/16",
-}
+# What torchvision says of its weights IMAGENET1K_V1. Written down here, since torchvision takes as
+# long to load as torch itself, and the list of models is on the page from the beginning: name,
+# title, its enumeration of weights, the weights' hash, megabytes, short side, top-1.
+_TORCHVISION = (
+    ("resnet18", "ResNet-18", "ResNet18", "f37072fd", 46.8, 256, 69.758),
+    ("resnet50", "ResNet-50", "ResNet50", "0676ba61", 102.5, 256, 76.13),
+    ("vgg16", "VGG-16", "VGG16", "397923af", 553.4, 256, 71.592),
+    ("mobilenet_v2", "MobileNetV2", "MobileNet_V2", "b0353104", 14.2, 256, 71.878),
+    ("convnext_tiny", "ConvNeXt-Tiny", "ConvNeXt_Tiny", "983f1562", 114.4, 236, 82.52),
+    ("vit_b_16", "ViT-B/16", "ViT_B_16", "c867db91", 346.3, 256, 81.072),
+)
+_CLASSES = Path(__file__).with_name("imagenet_classes.txt")
 
 
+@cache
 def _imagenet_classes() -> tuple[str, ...]:
-    weights = torchvision.models.get_model_weights("resnet18").IMAGENET1K_V1
-    return tuple(weights.meta["categories"])
+    """ImageNet-1k's classes in order, by the names that torchvision gives them."""
+    return tuple(_CLASSES.read_text("utf-8").splitlines())
+
+
+def _torchvision_network(name: str, **options: int | bool | tuple[int, int]) -> nn.Module:
+    """A network of torchvision's, with random weights."""
+    # Only here: see _TORCHVISION.
+    from core.torchvision_compat import torchvision
+
+    return torchvision.models.get_model(name, weights=None, **options)
 
 
 def _efficientnet_lite0() -> ModelRecord:
@@ -119,14 +131,19 @@ def _efficientnet_lite0() -> ModelRecord:
     )
 
 
-def _torchvision_record(name: str, title: str) -> ModelRecord:
-    """A record from torchvision's own weight entry, IMAGENET1K_V1 for every model."""
-    weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
-    transform = weights.transforms()
-    file_name = weights.url.rsplit("/", 1)[-1]
+def _torchvision_record(
+    name: str,
+    title: str,
+    weights: str,
+    sha256_prefix: str,
+    megabytes: float,
+    resize: int,
+    top1: float,
+) -> ModelRecord:
+    file_name = f"{name}-{sha256_prefix}.pth"
 
     def architecture() -> nn.Module:
-        return torchvision.models.get_model(name, weights=None)
+        return _torchvision_network(name)
 
     return ModelRecord(
         name=name,
@@ -134,19 +151,19 @@ def _torchvision_record(name: str, title: str) -> ModelRecord:
         architecture=architecture,
         weights=WeightsFile(
             path=Path(torch.hub.get_dir()) / "checkpoints" / file_name,
-            sha256_prefix=file_name.rsplit("-", 1)[-1].removesuffix(".pth"),
-            megabytes=weights.meta["_file_size"] * 1.048576,  # torchvision counts MiB
-            url=weights.url,
+            sha256_prefix=sha256_prefix,
+            megabytes=megabytes,
+            url=f"https://download.pytorch.org/models/{file_name}",
         ),
         preprocessing=Preprocessing(
-            resize=transform.resize_size[0],
-            crop=transform.crop_size[0],
-            mean=tuple(transform.mean),
-            std=tuple(transform.std),
-            interpolation=transform.interpolation.value,
+            resize=resize,
+            crop=224,
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+            interpolation="bilinear",
         ),
-        class_names=tuple(weights.meta["categories"]),
+        class_names=_imagenet_classes(),
         licence="BSD-3-Clause",
-        accuracy=weights.meta["_metrics"]["ImageNet-1K"]["acc@1"],
-        source=f"torchvision, {weights}",
+        accuracy=top1,
+        source=f"torchvision, {weights}_Weights.IMAGENET1K_V1",
     )

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 import xxhash
 from torch import Tensor, nn
-from torch.export import ExportedProgram
 from torch.nn.parameter import is_lazy
 
 from core.twin import Network
@@ -31,6 +30,9 @@ def digest(tensor: Tensor) -> str:
 
 def fingerprint(network: Network) -> str:
     """Digest of all that changes what a network computes: its structure and its weights."""
+    # Takes a while to load, and no prediction needs it.
+    from torch.export import ExportedProgram
+
     found = xxhash.xxh3_128(structure(network).encode())
     named: Iterable[tuple[str, Any]]
     if isinstance(network, ExportedProgram):
@@ -49,6 +51,8 @@ def structure(network: Network) -> str:
 
     Classes, modes, settings, tensors and functions in plain attributes, hooks, replaced forwards.
     """
+    from torch.export import ExportedProgram  # as in `fingerprint`
+
     found = xxhash.xxh3_128()
     if isinstance(network, ExportedProgram):
         found.update(network.graph_module.code.encode())

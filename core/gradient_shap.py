@@ -10,7 +10,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from captum.attr import GradientShap
 from torch import Tensor
 
 from core.asking import Asked, Progress, finite_gradients
@@ -20,6 +19,8 @@ from core.teams import alone
 
 def gradient_shap(asked: Asked, setting: GradientShapSetting) -> Generator[Progress, None, None]:
     """Captum's GradientShap, one sample after the other: the same seed gives the same map."""
+    from captum.attr import GradientShap  # half a second, and few maps need it
+
     captum = GradientShap(asked.score)
     total: Tensor = torch.zeros(asked.inputs.shape[1:], dtype=torch.float64)
 

@@ -25,7 +25,6 @@ from core.preprocessing import Preprocessing
 from core.state_dicts import SUFFIXES, check_fit, read_state
 from core.tables import REQUIRED, Table, TomlFile
 from core.text import line, plain, quoted
-from core.torchvision_compat import torchvision
 from core.weights import WeightsFile
 
 FOLDER_VARIABLE = "WHERE_IT_LOOKED_MODELS"
@@ -264,6 +263,9 @@ def _own_file(place: Path, name: str) -> Path:
 
 @lru_cache(1)
 def _architectures() -> frozenset[str]:
+    # Only where there are models of one's own: it takes as long to load as torch.
+    from core.torchvision_compat import torchvision
+
     return frozenset(torchvision.models.list_models(module=torchvision.models))
 
 

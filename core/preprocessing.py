@@ -1,12 +1,13 @@
 """Photo -> model input, and the geometry that leads back from a map to the photo."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor  # no picture is kept waiting for torch
 
 _RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -53,12 +54,14 @@ class Preprocessing:
         left, top = self._corner(width), self._corner(height)
         return resized.crop((left, top, left + self.crop, top + self.crop))
 
-    def tensor(self, image: Image.Image, region: Box | None = None) -> Tensor:
+    def tensor(self, image: Image.Image, region: Box | None = None) -> "Tensor":
         """The model's input: float32 (1, 3, crop, crop), normalised."""
         return self.normalise(np.asarray(self.picture(image, region), dtype=np.float32) / 255)
 
-    def normalise(self, pixels: np.ndarray) -> Tensor:
+    def normalise(self, pixels: np.ndarray) -> "Tensor":
         """RGB pixels (H, W, 3) in 0..1 -> float32 (1, 3, H, W) in the model's normalised space."""
+        import torch  # as above
+
         mean, std = (np.array(values, dtype=np.float32) for values in (self.mean, self.std))
         normalised = (pixels.astype(np.float32) - mean) / std
         # By NumPy: for a copy torch would start a team of threads for each thread that calls this,
@@ -66,7 +69,7 @@ class Preprocessing:
         # of a few pictures then take half as long again.
         return torch.from_numpy(np.ascontiguousarray(normalised.transpose(2, 0, 1)[None]))
 
-    def image(self, tensor: Tensor) -> Image.Image:
+    def image(self, tensor: "Tensor") -> Image.Image:
         """What a model's input (1, 3, H, W) looks like: the normalisation undone, RGB."""
         pixels = tensor[0].cpu().permute(1, 2, 0).numpy() * self.std + self.mean
         return Image.fromarray(np.clip(pixels * 255, 0, 255).round().astype(np.uint8))

@@ -9,8 +9,6 @@ import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from scipy.interpolate import RBFInterpolator
-from scipy.spatial import KDTree
 
 _COARSE = 4  # every fourth window down and across, a sixteenth of them
 _ADAPTIVE_SHARE = 0.25  # after this share of windows the rest comes in the cheapest order
@@ -71,6 +69,9 @@ def interpolate(shape: tuple[int, int], known: np.ndarray, values: np.ndarray) -
         return filled
     if known.sum() == 1:
         return np.full(len(known), values[0])
+    # Takes a while to load, and no prediction needs it.
+    from scipy.interpolate import RBFInterpolator
+
     places = np.indices(shape).reshape(2, -1).T.astype(float)
     # Beyond a few hundred points a solution in all of them costs more than the next windows would.
     neighbours = None if known.sum() <= 300 else 16
@@ -105,6 +106,8 @@ def _most_telling(
     seen, open_ = np.flatnonzero(known), np.flatnonzero(~known)
     if not len(seen):
         return open_[:count]
+    from scipy.spatial import KDTree  # as in `interpolate`
+
     distance, near = KDTree(places[seen]).query(
         places[open_], k=np.arange(1, min(_NEIGHBOURS, len(seen)) + 1)
     )

@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from captum.attr import DeepLift, GuidedBackprop
 from torch import Tensor, fx, nn
 
 from core.asking import Asked
@@ -88,6 +87,8 @@ def deep_lift(asked: Asked) -> Tensor:
     Raises:
         SettingError: a layer has no rule.
     """
+    from captum.attr import DeepLift  # half a second, and few maps need it
+
     network = _converted(asked.module, "DeepLift", _difference_of_rectifiers)
     with torch.no_grad():
         logits = torch.cat([network(picture) for picture in (asked.inputs, asked.reference)])
@@ -114,6 +115,8 @@ def guided_backprop(asked: Asked) -> Tensor:
     Raises:
         SettingError: the network has no rectifiers.
     """
+    from captum.attr import GuidedBackprop  # as above
+
     network = _converted(asked.module, "Guided Backprop", _rectifier_below_a_ceiling)
     return _quietly(
         lambda: GuidedBackprop(_Head(network, asked.question.scores)).attribute(

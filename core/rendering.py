@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal, get_args
 
-import matplotlib as mpl
 import numpy as np
 from PIL import Image
 
@@ -161,6 +160,8 @@ def _colour_table(name: str, opacity: float, below: bool, above: bool) -> np.nda
         opacity: where the map is strongest.
         below, above: whether the scale reaches under and over zero.
     """
+    import matplotlib as mpl  # takes a while to load, and the photo does not need it
+
     position = np.linspace(-1.0 if below else 0.0, 1.0 if above else 0.0, 256)
     if name in _DIVERGING:
         rgba = mpl.colormaps[COLOUR_MAPS[name]]((position + 1) / 2)

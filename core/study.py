@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
 from core.attribution import Attribution
@@ -85,6 +83,10 @@ def sheet(
         found: the maps by title, by picture.
         answers: what the model says, by picture.
     """
+    # Takes a while to load, and the page needs the settings of the study from the beginning.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(4 * _INCHES, 1.18 * _INCHES * len(seen)), dpi=_DPI, layout="tight")
     canvas = FigureCanvasAgg(figure)
     rows = figure.subplots(len(seen), 4, squeeze=False)

@@ -12,8 +12,6 @@ from contextlib import closing
 import numpy as np
 import torch
 from PIL import Image
-from skimage.measure import regionprops
-from skimage.segmentation import slic
 from torch import Tensor, nn
 
 from core.attribution import Attribution, Step
@@ -29,6 +27,8 @@ _COMPACTNESS = 10.0  # SLIC's weight of nearness against likeness of colour
 
 def superpixels(image: Image.Image, segments: int) -> np.ndarray:
     """About so many patches of like colour: int64 (H, W), numbered from 1 without gaps."""
+    from skimage.segmentation import slic  # takes a while to load
+
     return slic(np.asarray(image), n_segments=segments, compactness=_COMPACTNESS, start_label=1)
 
 
@@ -47,6 +47,8 @@ class SuperpixelSurvey:
         self, module: nn.Module, inputs: Tensor, patches: np.ndarray, baseline: float | Tensor = 0.0
     ) -> None:
         """Keep the clean picture's activations; see `core.occlusion.OcclusionSurvey`."""
+        from skimage.measure import regionprops  # as in `superpixels`
+
         check_inputs(inputs)
         self.patches = patches
         self.seconds = 0.0

@@ -10,16 +10,18 @@ import contextlib
 import copy
 import functools
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.export import ExportedProgram
 from torch.nn.parameter import is_lazy
 
 from core.errors import ModelError
 
-Network = nn.Module | ExportedProgram
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
+
+Network: TypeAlias = "nn.Module | ExportedProgram"
 """What may be given as a network."""
 
 
@@ -31,6 +33,9 @@ def private_twin(network: Network) -> nn.Module:
     Raises:
         ModelError: the network has lazy layers that never ran.
     """
+    # Takes a while to load, and no prediction needs it.
+    from torch.export import ExportedProgram
+
     if isinstance(network, ExportedProgram):
         return network.module()
     module = _unwrapped(network)

@@ -1,13 +1,9 @@
-"""Where It Looked: the page. Start it with ``streamlit run dashboard/app.py``.
+"""Where It Looked: the entry. ``python -m dashboard``, or ``streamlit run dashboard/app.py``.
 
-A run draws the page from what is known. What is not known is then computed, its panels forming as
-it goes, and the page is drawn once more. So a control only has to change a setting.
+Nothing imported here loads torch: while a thread loads it, the page's frame is drawn.
 """
 
-import logging
 import sys
-from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -16,216 +12,26 @@ if str(_HERE.parent) not in sys.path:
     sys.path.insert(0, str(_HERE.parent))
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.console import make_log_visible
-from core.errors import UserError
-from core.explainer import Explainer
-from core.models import DEFAULT_MODEL, Classifier, ClassScore, registry
-from core.readout import readout
-from core.scores import Question
-from core.settings import OcclusionSetting, Setting
-from core.story import expectation, percent, strongest_window
-from core.teams import heeding
-from core.text import escape, markdown
-from dashboard import (
-    components,
-    controls,
-    evidence,
-    folder,
-    live,
-    login,
-    options,
-    state,
-    talk,
-    view,
-)
-from dashboard.board import Board
-from dashboard.methods import Methods, choose_methods, say_what_is_missing
-from dashboard.tabs import TRUST, draw_tabs
-from dashboard.view import Scene
-
-# While a network is prepared or batches are computed, a page that asks for the interpreter after
-# each torch operation of its own would wait 5 ms every time: a second in all until it is drawn.
-sys.setswitchinterval(0.0003)
-
-_log = logging.getLogger(__name__)
+from dashboard import frame, loading, login
 
 
 def main() -> None:
-    """Draw the page, then fill in what has to be computed."""
+    """Draw the frame, and once the model's answer can be had, the page in its place."""
+    loading.begin()
     make_log_visible()
-    st.set_page_config("Where It Looked", view.ICON, layout="wide")
+    st.set_page_config("Where It Looked", frame.ICON, layout="wide")
     login.require_login()
-    not_usable = options.offer_models()
-    try:
-        explainer = state.explainer()
-    except UserError as error:
-        _log.error("nothing can be computed: %s", error)
-        st.error(markdown(str(error)))
-        return
-    if talk.asked_for():
-        talk.draw_talk(explainer)
-        return
-    st.html(_HERE / "style.css")
-    state.begin()
-    if folder.asked_for():
-        folder.draw_folder()
-        return
-    notices = st.container()
-    with st.sidebar:
-        if st.session_state["source"] == state.FOLDER:
-            st.button(
-                "Back to the folder",
-                on_click=folder.enter,
-                args=(controls.BOUND,),
-                width="stretch",
-            )
-            st.caption(markdown(st.session_state["folder_card"].path))
-        gallery = st.container()  # filled after the maps, which are what a person waits for
-        model, device = controls.choose_model(not_usable)
-    picture, expected = state.current_picture()
-    with notices:
-        classifier = _classifier(explainer, model, device)
-    scene = Scene(picture, classifier)
-    try:
-        logits = explainer.logits(classifier, picture)
-        ranking = classifier.ranking(logits, len(classifier.class_names))
-    except UserError as error:
-        _log.info("no prediction", exc_info=error)
-        st.error(markdown(str(error)))
-        with gallery:
-            controls.choose_picture()
-        return
-    with st.sidebar:
-        question = controls.choose_question(classifier, [entry.index for entry in ranking])
-        methods, missing = choose_methods(explainer, scene, question)
-        look = controls.choose_look()
-        with st.container(horizontal=True):
-            st.link_button("Talk mode", "?view=talk", help="The scenes of a talk, full screen.")
-            st.button(
-                "Folder",
-                on_click=folder.enter,
-                args=(controls.BOUND,),
-                help="The results of a folder of pictures, and where the model is wrong.",
-            )
-        login.offer_logout()
+    if not loading.answer_is_there():
+        frame.draw_frame()
+        loading.wait_for_answer()
+        st.rerun()
+    from core.teams import heeding  # and with it torch, which is there now
+    from dashboard import live, page
 
-    answer = _headline(ranking, question, scene, expected)
-    settings = dict(methods.maps)
-    windows = (methods.small, methods.large)
-    front = [view.photo_panel(scene, windows), view.input_panel(scene, windows)]
-    how = evidence.how() if methods.judged else None
-    board = Board("main", explainer, scene, question, settings, look, front, how=how)
-    sentence = escape(_evidence(explainer, scene, methods)).replace(" %", "&nbsp;%")
-    answer.html(f'<p class="wil-evidence">{sentence}</p>')
-    with gallery:
-        controls.choose_picture()
-    more = draw_tabs(explainer, scene, question, board, methods, look)
-    state.check_address((*controls.BOUND, "tab"), controls.titles())
-    with notices:
-        for sentence in state.notices():
-            st.warning(markdown(sentence))
-    _inspect(explainer, [board, *more], look.whole_photo)
-    components.links(key="links", on_click=partial(_follow, classifier, board.settings))
-    jobs = [job for each in (board, *more) for job in each.jobs()]
-    request = (picture.key, model, device, methods, question)
-    say_what_is_missing(missing, explainer, scene)
-    if live.run_jobs(jobs, request, "maps"):
-        st.rerun()  # from what is known now: the sentence of evidence, the tabs
-    judgements = list(board.judgement_jobs())
-    if judgements and not (jobs and live.stopped(request)):
-        live.wait_until_still()  # nobody asked for them, and they keep all cores busy
-        live.run_jobs(judgements, request, "judgements")
+    with heeding(live.tick):  # what takes long is left when this run is superseded
+        page.draw()
 
 
-def _follow(classifier: Classifier, settings: Mapping[str, Setting], words: list[str]) -> None:
-    """Do what a button in the page's own HTML is for."""
-    match words:
-        case ["class", index]:
-            controls.explain_class(classifier, index)
-        case [title, measure]:
-            evidence.open_evidence(settings, TRUST, title, measure)
-
-
-def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:
-    """The chosen model, or, if it cannot be had, the one before, with a sentence that says so."""
-    failed: dict[tuple[str, str], str] = st.session_state.setdefault("failed_models", {})
-    wanted = (model, device)
-    if wanted not in failed:
-        try:
-            live.run_download(model, registry()[model].title)
-            classifier = explainer.classifier(model, device)
-        except UserError as error:
-            _log.info("model %s: not loaded", model, exc_info=error)
-            failed.clear()
-            failed[wanted] = str(error)
-        else:
-            failed.clear()
-            st.session_state["last_model"] = wanted
-            return classifier
-    # Not tried again at every move of a slider: a network that is not there takes its time.
-    classifier = explainer.classifier(*st.session_state.get("last_model", (DEFAULT_MODEL, "auto")))
-    st.error(markdown(f"{failed[wanted]} The page shows {classifier.record.title}."))
-    st.button("Try again", on_click=failed.clear)
-    return classifier
-
-
-def _headline(
-    ranking: tuple[ClassScore, ...], question: Question, scene: Scene, expected: str | None
-) -> DeltaGenerator:
-    """The answer in large type and the top 5; returns the place for the sentence of evidence."""
-    top = ranking[0]
-    record = scene.classifier.record
-    left, right = st.columns([3, 2], gap="large")
-    with left.container(gap="xsmall"):
-        st.html(
-            f'<h1 class="wil-headline">The model says {escape(top.name)}, '
-            f"{percent(top.probability)}.</h1>"
-        )
-        evidence = st.empty()
-        if expected is not None:
-            doubt = expectation(expected, top, record.class_names)
-            if doubt is not None:
-                st.html(f'<span class="wil-wrong">{escape(doubt)}</span>')
-        for note in scene.picture.notes:
-            st.caption(markdown(note))
-        facts = (f"{record.title} on {scene.classifier.device}", record.top1, record.licence)
-        st.html(f'<p class="wil-facts">{escape(" · ".join(filter(None, facts)))}</p>')
-    with right:
-        st.html(view.bars_html(ranking[:5], question.target))
-    return evidence
-
-
-def _evidence(explainer: Explainer, scene: Scene, methods: Methods) -> str:
-    """What the survey with the small window says, once all of it is there."""
-    try:
-        survey = explainer.survey(scene.classifier, scene.picture, methods.small)
-    except UserError:
-        return ""  # its panel says why there is no such survey
-    if survey.known.all():
-        return strongest_window(survey, scene.classifier.class_names)
-    if methods.small in dict(methods.maps).values():
-        return "Looking for the window that matters most …"
-    return ""
-
-
-def _inspect(explainer: Explainer, boards: Sequence[Board], whole_photo: bool) -> None:
-    """Let the pointer read the maps."""
-    panels = {}
-    for board in boards:
-        scene = board.scene
-        for title, attribution in board.maps.items():
-            setting = board.settings[title]
-            survey = None
-            if isinstance(setting, OcclusionSetting):
-                survey = explainer.survey(scene.classifier, scene.picture, setting)
-            read = readout(attribution, survey, scene.classifier.class_names)
-            panels[title] = view.inspection(
-                scene, read, attribution, whole_photo and board is boards[0]
-            )
-    components.inspect(panels, key="inspect")
-
-
-with heeding(live.tick):  # what takes long is left when this run is superseded
-    main()
+main()

@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from core.bundle import bundle
 from core.errors import UserError
 from core.exhibits import Exhibit
 from core.explainer import Explainer
@@ -130,6 +129,10 @@ def download_button(
     photo: bool = True,
 ) -> None:
     """A button that makes a bundle when it is pressed."""
+    from core.bundle import (
+        bundle,
+    )  # with Captum and Matplotlib, for which the first page has no use
+
     st.download_button(
         markdown(words),
         partial(

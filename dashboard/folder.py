@@ -39,11 +39,6 @@ make run RESULTS=OUT"""
 _log = logging.getLogger(__name__)
 
 
-def asked_for() -> bool:
-    """Whether the address asks for this page."""
-    return st.query_params.get("view") == "folder"
-
-
 def draw_folder() -> None:
     """Draw the table that the address names, as the address asks."""
     st.html(_STYLE)

@@ -7,7 +7,7 @@ page touches its session state.
 
 import logging
 import time
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -99,13 +99,16 @@ def wait_until_still() -> None:
         time.sleep(_TICK_SECONDS)
 
 
-def run_jobs(jobs: Sequence[Job[Any]], request: Hashable, name: str) -> bool:
+def run_jobs(
+    jobs: Sequence[Job[Any]], request: Hashable, name: str, first: Collection[str] = ()
+) -> bool:
     """Compute one after the other, the quickest first, each shown as it forms.
 
     Args:
         jobs: what is to be done.
         request: stands for the settings; pressing Stop counts for this request only.
         name: tells the bars of a page apart.
+        first: names of jobs that come before the others.
 
     Returns:
         Whether one was finished, so that the page has something new to say.
@@ -126,7 +129,8 @@ def run_jobs(jobs: Sequence[Job[Any]], request: Hashable, name: str) -> bool:
         tick()
         progress.progress(0.0, markdown(people(before)) if before else "Joining the cluster …")
 
-    order, finished = sorted(jobs, key=_seconds), []
+    order = sorted(jobs, key=lambda job: (job.name not in first, _seconds(job)))
+    finished = []
     for i, job in enumerate(order):
         with state.line().admitted(waiting):  # for one job: others come between
             finished.append(_guarded(job, order[i + 1 :], progress))

@@ -4,12 +4,19 @@ Plain HTML, so that partial maps replace each other in place and nothing jumps.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from PIL import Image
+
+from core.rendering import data_uri
 from core.text import escape, json_attribute
-from core.trust import MEASURES, Badge
+
+if TYPE_CHECKING:
+    from core.trust import Badge  # with torch, which the first panels do not wait for
 
 State = Literal["done", "old", "failed"]
+
+PHOTO_SIDE = 640  # pixels; what a panel can show on a large screen
 
 # A badge says the same by its mark, its words and its colour.
 MARKS = {True: "✓", False: "✗", None: "~"}
@@ -84,9 +91,16 @@ class Panel:
     bar: ScaleBar | None = None
     outlines: tuple[Outline, ...] = ()
     meter: Meter | None = None
-    badges: tuple[Badge, ...] | None = None
+    badges: "tuple[Badge, ...] | None" = None
     caption: str = ""
     state: State = "done"
+
+
+def photo_address(image: Image.Image) -> str:
+    """The address of a photo, at a size that panels can show."""
+    small = image.copy()
+    small.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
+    return data_uri(small, "JPEG")
 
 
 def panels_html(panels: list[Panel], columns: int | None = None) -> str:
@@ -140,13 +154,17 @@ def _meter(meter: Meter | None) -> str:
 
 def _badges(panel: Panel) -> str:
     """Mark, words and number of each measure; pressed, they open its evidence."""
+    if not panel.badges:
+        return ""
+    from core.trust import MEASURES  # as above
+
     return "".join(
         f'<button type="button" class="{GOOD[badge.good]}" '
         f'data-link="{json_attribute([panel.title, badge.measure])}" '
         f'title="{escape(MEASURES[badge.measure])}: show the evidence">'
         f"<b>{MARKS[badge.good]}</b><span>{escape(badge.words)}</span>"
         f"<i>{escape(badge.figure)}</i></button>"
-        for badge in panel.badges or ()
+        for badge in panel.badges
     )
 
 

@@ -17,12 +17,11 @@ from core.samples import Sample, samples
 from core.text import plain, quoted
 from core.turns import Line
 from core.workers import Workers
-from dashboard import folder_tables
+from dashboard.frame import DEFAULT_SAMPLE
 
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 UPLOAD = "upload"  # the picture's source is the session's own upload
 FOLDER = "folder"  # the picture's source is a table of results, for `dashboard.folder_tables`
-DEFAULT_SAMPLE = "swan"
 RAY_VARIABLE = "WHERE_RAY"  # the address of a cluster that does the heavy work, or "local"
 
 _log = logging.getLogger(__name__)
@@ -227,6 +226,8 @@ def choose_from_folder(name: str, path: str) -> None:
     Raises:
         UserError: there is no such picture, or it cannot be used.
     """
+    from dashboard import folder_tables  # with Arrow, which the first page does not wait for
+
     picture, card = folder_tables.open_picture(name, path)
     st.session_state.update(folder_picture=picture, folder_card=card, folder_place=(name, path))
     _take(FOLDER)
@@ -256,6 +257,8 @@ def original() -> bytes | None:
     """The picture's file as it is; None if it is not there any more."""
     source = st.session_state["source"]
     if source == FOLDER:
+        from dashboard import folder_tables  # as above
+
         return folder_tables.file_of(*st.session_state["folder_place"])
     if source != UPLOAD:
         try:

@@ -20,11 +20,6 @@ _STYLE = Path(__file__).resolve().parent / "talk.css"
 _log = logging.getLogger(__name__)
 
 
-def asked_for() -> bool:
-    """Whether the address asks for the talk."""
-    return st.query_params.get("view") == "talk"
-
-
 def draw_talk(explainer: Explainer) -> None:
     """Draw the scene that the address names."""
     st.html(_STYLE)

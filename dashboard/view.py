@@ -1,9 +1,7 @@
 """Maps and pictures as panels: numbers become words here, and nowhere else on the page."""
 
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -19,17 +17,10 @@ from core.settings import OcclusionSetting
 from core.story import number, percent
 from core.text import escape, json_attribute
 from core.wording import baseline_words, checked, completeness, emptiness, settings_words
-from dashboard.panels import Meter, Outline, Panel, ScaleBar
+from dashboard.panels import PHOTO_SIDE, Meter, Outline, Panel, ScaleBar, photo_address
 
-_PHOTO_SIDE = 640  # pixels; what a panel can show on a large screen
 _STAGE_SIDE = 960  # the same for a talk
 _addresses: BoundedCache[str] = BoundedCache(96)  # pictures as data URIs, shared by all sessions
-
-# As an address of its own: a file of the server's is gone when a run is superseded, before the
-# browser has asked for it.
-ICON = (
-    "data:image/png;base64," + b64encode(Path(__file__).with_name("icon.png").read_bytes()).decode()
-)
 
 _NOTHING: Mapping[str, Attribution] = MappingProxyType({})
 
@@ -220,13 +211,8 @@ def bars_html(entries: Sequence[ClassScore], asked: int) -> str:
 
 def photo_uri(scene: Scene) -> str:
     """The photo's address, at a size that panels can show."""
-
-    def make() -> str:
-        small = scene.picture.image.copy()
-        small.thumbnail((_PHOTO_SIDE, _PHOTO_SIDE))
-        return data_uri(small, "JPEG")
-
-    return _addresses.get_or_make(("photo", scene.picture.sha256), make)
+    picture = scene.picture
+    return _addresses.get_or_make(("photo", picture.sha256), lambda: photo_address(picture.image))
 
 
 def input_uri(scene: Scene) -> str:
@@ -261,7 +247,7 @@ def backdrop_uri(scene: Scene, whole: bool = False) -> str:
     def make() -> str:
         picture = scene.picture.image.copy()
         if whole:
-            picture.thumbnail((_PHOTO_SIDE, _PHOTO_SIDE))
+            picture.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
         else:
             picture = preprocessing.picture(picture, scene.picture.region)
         return data_uri(backdrop(picture), "JPEG")

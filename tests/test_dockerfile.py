@@ -95,7 +95,7 @@ def test_its_command_serves_the_page_from_what_it_copies(tmp_path):
     assert command[command.index("--server.address") + 1] == "0.0.0.0"
     command[command.index("8501")] = str(port)
     command += ["--server.allowedHosts", "127.0.0.1", "--server.allowedHosts", "look.example.org"]
-    command[:1] = [sys.executable, "-m", command[0]]
+    command[0] = sys.executable
     with run_server(command, port, tmp_path / "log", cwd=app, env=env) as server:
         assert "The model says" in shown(server, until="The model says").decode("utf-8", "ignore")
         with join(server, f"http://look.example.org:{port}", host="look.example.org") as channel:

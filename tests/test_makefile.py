@@ -12,8 +12,8 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make
 
 @pytest.fixture
 def make_run(tmp_path):
-    """Runs `make run` with something in place of Streamlit that prints what it is given."""
-    stand_in = tmp_path / "streamlit"
+    """Runs `make run` with something in place of Python that prints what it is given."""
+    stand_in = tmp_path / "python"
     stand_in.write_text('#!/bin/sh\necho "$@"\n')
     stand_in.chmod(0o755)
 
@@ -35,7 +35,7 @@ def make_run(tmp_path):
 def test_a_port_is_handed_on(make_run, port):
     done = make_run(f"PORT={port}")
     assert done.returncode == 0
-    assert f"run dashboard/app.py --server.port {port} --" in done.stdout.splitlines()[-1]
+    assert f"-m dashboard --server.port {port} --" in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("port", ["99999", "65536", "0", "-1", "abc", "", "80 81", "9" * 30])

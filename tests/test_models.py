@@ -10,6 +10,7 @@ from core.errors import ModelError, ResourceError, SettingError
 from core.images import open_image
 from core.models import ClassScore, download, load, record, registry
 from core.samples import FOLDER
+from core.torchvision_compat import torchvision
 
 # An error that only torch or the network could explain is no sentence for the page.
 SENTENCE = r"^[A-Z][^\n]*\.$"
@@ -205,3 +206,21 @@ def test_a_device_without_room_for_a_model_is_one_sentence(monkeypatch):
     monkeypatch.setattr("torch.nn.Module.to", full)
     with pytest.raises(ResourceError, match=r"^EfficientNet-Lite0 does not fit into memory: "):
         load("efficientnet_lite0", "cpu")
+
+
+def test_what_is_written_of_torchvisions_models_is_what_torchvision_says():
+    for name, found in registry().items():
+        if name == "efficientnet_lite0":
+            continue
+        weights = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+        assert found.class_names == tuple(weights.meta["categories"])
+        assert found.accuracy == weights.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+        assert found.weights.url == weights.url
+        assert found.weights.sha256_prefix in weights.url
+        megabytes = weights.meta["_file_size"] * 1.048576  # torchvision counts MiB
+        assert found.weights.megabytes == pytest.approx(megabytes, abs=0.06)
+        assert found.source == f"torchvision, {weights}"
+        transform, ours = weights.transforms(), found.preprocessing
+        assert ([ours.resize], [ours.crop]) == (transform.resize_size, transform.crop_size)
+        assert (list(ours.mean), list(ours.std)) == (transform.mean, transform.std)
+        assert ours.interpolation == transform.interpolation.value

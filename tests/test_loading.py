@@ -1,0 +1,73 @@
+"""What is loaded beforehand, and that no page waits for ever where it cannot be."""
+
+import logging
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from core.errors import ModelError
+from dashboard import loading, state
+from tests.browser import ROOT
+
+EVENTS = ("_answer_there", "_awaited", "_answer_shown", "_all_there")
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """Nothing is loaded yet."""
+    for name in EVENTS:
+        monkeypatch.setattr(loading, name, threading.Event())
+    monkeypatch.setattr(loading, "_begun", threading.Lock())
+
+
+@pytest.mark.usefixtures("fresh")
+def test_it_is_loaded_once(monkeypatch):
+    called = []
+    monkeypatch.setattr(loading, "_load", lambda: called.append(threading.current_thread()))
+    loading.begin()
+    loading.begin()
+    for thread in called:
+        thread.join()
+    assert len(called) == 1
+    assert called[0].daemon  # the server can be stopped meanwhile
+
+
+@pytest.mark.usefixtures("fresh")
+def test_what_goes_wrong_is_logged_and_nobody_waits_for_it(monkeypatch, caplog):
+    def fail():
+        raise ModelError("The weights are damaged.")
+
+    monkeypatch.setattr(state, "explainer", fail)
+    before = sys.getswitchinterval()
+    with caplog.at_level(logging.ERROR):
+        loading._load()
+    assert "The weights are damaged." in caplog.text
+    assert sys.getswitchinterval() == before
+    loading.wait_for_answer()
+    loading.wait_for_all()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_the_answer_is_there_before_all_is(monkeypatch):
+    monkeypatch.setattr(loading, "_MOST_SECONDS", 60.0)
+    loading._awaited.set()  # a page waits: the rest is loaded once it has shown the answer
+    thread = threading.Thread(target=loading._load)
+    thread.start()
+    loading.wait_for_answer()
+    assert not loading._all_there.is_set()
+    loading.wait_for_all()
+    thread.join()
+
+
+def test_the_first_answer_needs_little_besides_torch():
+    code = (
+        "import sys\nimport core.explainer\nfrom dashboard import state\n"
+        "print(*{'captum', 'matplotlib', 'pyarrow', 'scipy', 'skimage', 'torchvision', "
+        "'torch._dynamo'} & {*sys.modules})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
