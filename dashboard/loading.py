@@ -12,7 +12,7 @@ import time
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.02
-# Python lets a thread have its way for so long before another may go on; usually for 5 ms. A browser
+# Python lets a thread have its way for so long before another may go on, usually 5 ms. A browser
 # that fetches the page's files asks the server a hundred times for a moment, and a page that is
 # drawn while a network is prepared or batches are computed gives way after each torch operation.
 _SWITCH_SECONDS = 0.0003
