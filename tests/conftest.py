@@ -97,31 +97,3 @@ class Sizes(list):
 
     def before(self, size):
         """Nothing, unless a test sets it."""
-
-
-TURNING = (
-    *("covering", "grad_cam", "gradient_shap", "gradients", "integration"),
-    *("occlusion", "superpixels"),
-)
-
-
-class PatientLock:
-    """A lock that gives up instead of waiting for ever."""
-
-    def __init__(self, seconds):
-        self.seconds, self.lock = seconds, threading.Lock()
-
-    def __enter__(self):
-        if not self.lock.acquire(timeout=self.seconds):
-            raise TimeoutError("a thread waits for a turn that never comes")
-
-    def __exit__(self, *_):
-        self.lock.release()
-
-
-@pytest.fixture
-def no_deadlock(monkeypatch):
-    """Where two maps would wait for each other for ever, the test fails instead of hanging."""
-    patient = PatientLock(10)
-    for name in TURNING:
-        monkeypatch.setattr(f"core.{name}.turn", patient)

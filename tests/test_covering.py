@@ -12,7 +12,7 @@ from core.covering import covered_scores
 from core.errors import ModelError, SettingError
 from core.scores import SCORE_KINDS, Question
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def masks_of(count, seed=0, side=12):

@@ -27,7 +27,7 @@ from core.scores import Question
 from core.settings import IntegratedGradientsSetting, OcclusionSetting, parameters
 from core.wording import settings_words
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 OCCLUSION = OcclusionSetting(8, 4, "blur")
 GRADIENTS = IntegratedGradientsSetting(20, "black")

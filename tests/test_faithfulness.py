@@ -22,7 +22,7 @@ from core.faithfulness import (
 )
 from core.scores import Question
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 BETTER = "better than random and than pointing at the middle"
 

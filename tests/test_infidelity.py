@@ -12,7 +12,7 @@ from core.errors import ModelError, SettingError
 from core.infidelity import SQUARES, Squares, infidelity, square_steps
 from core.scores import SCORE_KINDS, Question
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def squares_of(module, inputs, question=None, baseline=0.0, seed=0):

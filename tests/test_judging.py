@@ -44,7 +44,7 @@ from core.settings import (
 )
 from core.trust import record
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 HOW = FaithfulnessSetting(block=7, points=5, repeats=2, seed=3, baseline="black")
 QUESTION = Question(1)

@@ -23,7 +23,7 @@ from core.windows import WindowGrid
 
 SENTENCE = r"^[A-Z][^\n]*\.$"
 pytestmark = [
-    pytest.mark.usefixtures("one_thread", "no_deadlock"),
+    pytest.mark.usefixtures("one_thread"),
     # Torch says so of every even kernel with padding="same"; its result is what is asked for.
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
 ]

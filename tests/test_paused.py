@@ -15,7 +15,7 @@ from core.samples import samples
 from core.scores import Question
 from core.settings import GradientShapSetting, IntegratedGradientsSetting, SmoothSetting
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUESTION = Question(0, 2, "probability")
 SETTINGS = [

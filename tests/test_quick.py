@@ -31,7 +31,7 @@ from core.settings import (
 )
 from core.superpixels import superpixels
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIDE = 28
 FINE = OcclusionSetting(6, 2)  # more windows than are visited at once

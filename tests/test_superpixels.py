@@ -15,7 +15,7 @@ from core.samples import samples
 from core.scores import SCORE_KINDS, Question
 from core.superpixels import SuperpixelSurvey, superpixel_steps, superpixels
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NETWORKS = ["strided", "grouped", "residual", "concatenated", "positional", "untraceable"]
 

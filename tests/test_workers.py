@@ -26,7 +26,7 @@ from core.settings import (
 )
 from core.workers import Visited, parts_of
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUESTION = Question(0, 2, "probability")
 OCCLUSION = OcclusionSetting(8, 4, "blur")
