@@ -92,6 +92,25 @@ def rescored(monkeypatch):
     return sizes
 
 
+@pytest.fixture
+def one_by_one(monkeypatch):
+    """Batches of one, where a test looks at what lies between two batches."""
+    for name in ("asking", "covering", "occlusion"):
+        monkeypatch.setattr(f"core.{name}._LARGEST_BATCH", {"cpu": 1})
+    monkeypatch.setattr("core.superpixels._BATCH", 1)
+
+
+@pytest.fixture(params=[1, 3], ids=["one team", "three teams"])
+def teams(request):
+    """So many batches side by side."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 class Sizes(list):
     """Of batches."""
 
