@@ -92,36 +92,27 @@ def rescored(monkeypatch):
     return sizes
 
 
+@pytest.fixture
+def one_by_one(monkeypatch):
+    """Batches of one, where a test looks at what lies between two batches."""
+    for name in ("asking", "covering", "occlusion"):
+        monkeypatch.setattr(f"core.{name}._LARGEST_BATCH", {"cpu": 1})
+    monkeypatch.setattr("core.superpixels._BATCH", 1)
+
+
+@pytest.fixture(params=[1, 3], ids=["one team", "three teams"])
+def teams(request):
+    """So many batches side by side."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 class Sizes(list):
     """Of batches."""
 
     def before(self, size):
         """Nothing, unless a test sets it."""
-
-
-TURNING = (
-    *("covering", "grad_cam", "gradient_shap", "gradients", "integration"),
-    *("occlusion", "superpixels"),
-)
-
-
-class PatientLock:
-    """A lock that gives up instead of waiting for ever."""
-
-    def __init__(self, seconds):
-        self.seconds, self.lock = seconds, threading.Lock()
-
-    def __enter__(self):
-        if not self.lock.acquire(timeout=self.seconds):
-            raise TimeoutError("a thread waits for a turn that never comes")
-
-    def __exit__(self, *_):
-        self.lock.release()
-
-
-@pytest.fixture
-def no_deadlock(monkeypatch):
-    """Where two maps would wait for each other for ever, the test fails instead of hanging."""
-    patient = PatientLock(10)
-    for name in TURNING:
-        monkeypatch.setattr(f"core.{name}.turn", patient)

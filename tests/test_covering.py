@@ -11,8 +11,9 @@ from toys import Counted, Weighted, drained, network, picture, seeded, state
 from core.covering import covered_scores
 from core.errors import ModelError, SettingError
 from core.scores import SCORE_KINDS, Question
+from core.teams import alone
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def masks_of(count, seed=0, side=12):
@@ -63,29 +64,26 @@ def test_nothing_and_everything_covered():
     np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
-def test_what_a_batch_may_take_changes_no_number():
+@pytest.mark.usefixtures("teams")
+@pytest.mark.parametrize("batch", [1, 4, 8, 100])
+def test_the_size_of_batches_changes_no_number(batch, monkeypatch):
+    monkeypatch.setattr("core.covering._LARGEST_BATCH", {"cpu": batch})
     module, inputs, masks = network("concatenated"), picture(12, 12), masks_of(21)
-    found = {
-        seconds: drained(covered_scores(module, inputs, masks, Question(0), 0.5, seconds))
-        for seconds in (None, 1e-9, 60.0)
-    }
-    assert set(found[1e-9][0]) == {1}
-    assert found[60.0][0][0] == 1, "nothing is known of the pace before the first batch"
-    assert max(found[60.0][0]) == max(found[None][0]) == 8
-    for yielded, scores in found.values():
-        assert sum(yielded) == 21
-        np.testing.assert_allclose(scores, found[None][1], atol=1e-5)
+    yielded, scores = drained(covered_scores(module, inputs, masks, Question(0), 0.5))
+    assert sum(yielded) == 21
+    assert yielded[0] == max(yielded) == min(batch, 21)
+    expected = by_hand(module, inputs, masks, Question(0), 0.5)
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
 
 
 def test_what_was_yielded_was_seen_and_no_more():
     module, inputs = Counted(network("strided")), picture(12, 12)
     steps = covered_scores(module, inputs, masks_of(20), Question(0))
     first = next(steps)
-    seen = sum(module.seen)
     steps.close()
-    assert 0 < first <= seen < 20
-    assert sum(module.seen) == seen
-    # And the next one may begin at once: the turn was given back.
+    alone(lambda: None)  # comes after what was begun
+    assert 0 < first <= sum(module.seen) < 20
+    # And the next one may begin at once.
     yielded, _ = drained(covered_scores(module, inputs, masks_of(20), Question(0)))
     assert sum(yielded) == 20
 

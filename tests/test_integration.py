@@ -21,10 +21,10 @@ ENOUGH = IntegratedGradientsSetting("enough")
 KINKED = ["strided", "grouped", "unpadded", "residual", "concatenated", "positional", "untraceable"]
 
 
-def asked(module, inputs, level=0.0, target=1, **options):
+def asked(module, inputs, level=0.0, target=1):
     reference = torch.full_like(inputs, level)
     network = memory.prepared(module, inputs).network
-    return Asked(network, inputs, reference, Question(target), **options)
+    return Asked(network, inputs, reference, Question(target))
 
 
 def change(module, inputs, level, question):
@@ -155,10 +155,12 @@ def test_baseline_and_picture_the_same():
 
 @pytest.mark.parametrize("method", [adaptive, lambda a: even(a, 40)], ids=["adaptive", "even"])
 @pytest.mark.parametrize("name", ["residual", "unpadded"])
-@pytest.mark.parametrize("batch_seconds", [None, 0.0, 0.004])
-def test_every_point_on_the_way_can_be_shown(method, name, batch_seconds):
+@pytest.mark.parametrize("batch", [1, 8])
+@pytest.mark.usefixtures("teams")
+def test_every_point_on_the_way_can_be_shown(method, name, batch, monkeypatch):
+    monkeypatch.setattr("core.asking._LARGEST_BATCH", {"cpu": batch})
     module, inputs = network(name), picture(9, 10)
-    points = list(method(asked(module, inputs, batch_seconds=batch_seconds)))
+    points = list(method(asked(module, inputs)))
     assert points[-1].done == points[-1].total
     assert all(point.done < point.total for point in points[:-1])
     done = [point.done for point in points]
@@ -168,34 +170,37 @@ def test_every_point_on_the_way_can_be_shown(method, name, batch_seconds):
         assert values.shape == (3, 9, 10)
         assert values.dtype == torch.float64
         assert values.isfinite().all()
-    if batch_seconds == 0.0:
+    if batch == 1:
         assert done == list(range(1, len(done) + 1))
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_what_was_yielded_early_can_be_read_when_more_is_known():
     # A page reads a snapshot while the next batch is computed: it may be newer, never broken.
     module, inputs = seeded(Linear), picture(3, 4, channels=2)
-    points = list(adaptive(asked(module, inputs, batch_seconds=0.0)))
+    points = list(adaptive(asked(module, inputs)))
     for point in points:
         torch.testing.assert_close(point.values(), points[-1].values())
 
 
+@pytest.mark.usefixtures("one_by_one")
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000), level=st.floats(-2, 2), target=st.integers(0, CLASSES - 1))
 def test_every_point_stands_for_the_whole_path_of_a_linear_network(seed, level, target):
     module, inputs = seeded(Linear, seed), picture(3, 4, seed, channels=2)
     weight = module.layer.weight[target].detach().view(2, 3, 4)
     exact = (weight * (inputs[0] - level)).double()
-    given = asked(module, inputs, level, target, batch_seconds=0.0)
+    given = asked(module, inputs, level, target)
     early = [point.values() for point in adaptive(given)]
     for values in early:
         torch.testing.assert_close(values, exact, atol=1e-5, rtol=0)
     assert len(early) > 1
 
 
+@pytest.mark.usefixtures("one_by_one")
 def test_the_first_point_alone_stands_for_the_path_too():
     module, inputs = seeded(Linear), picture(3, 4, channels=2)
-    points = adaptive(asked(module, inputs, batch_seconds=0.0))
+    points = adaptive(asked(module, inputs))
     first = next(points)
     seen = first.values()
     assert first.done == 1
@@ -203,12 +208,13 @@ def test_the_first_point_alone_stands_for_the_path_too():
 
 
 @pytest.mark.parametrize("setting", [ENOUGH, IntegratedGradientsSetting(30)], ids=str)
-def test_the_size_of_batches_changes_nothing_but_speed(setting):
+def test_teams_and_the_size_of_batches_change_nothing_but_speed(setting, monkeypatch):
     module, inputs = network("strided"), picture(10, 10)
-    found = [
-        list(gradient_steps(module, inputs, Question(2), setting, 0.0, seconds))[-1].snapshot()
-        for seconds in (None, 0.0, 0.003, 10.0)
-    ]
+    found = []
+    for threads, batch in ((1, 8), (1, 1), (1, 3), (3, 8), (2, 1)):
+        torch.set_num_threads(threads)
+        monkeypatch.setattr("core.asking._LARGEST_BATCH", {"cpu": batch})
+        found.append(list(gradient_steps(module, inputs, Question(2), setting))[-1].snapshot())
     for other in found[1:]:
         np.testing.assert_allclose(other.values, found[0].values, atol=1e-5)
         assert other.forward_passes == found[0].forward_passes

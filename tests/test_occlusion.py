@@ -1,7 +1,6 @@
 """The survey says what Captum's Occlusion says, remembers all of it, and leaves no trace."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -23,7 +22,7 @@ from core.windows import WindowGrid
 
 SENTENCE = r"^[A-Z][^\n]*\.$"
 pytestmark = [
-    pytest.mark.usefixtures("one_thread", "no_deadlock"),
+    pytest.mark.usefixtures("one_thread"),
     # Torch says so of every even kernel with padding="same"; its result is what is asked for.
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),
 ]
@@ -629,30 +628,6 @@ def test_steps_of_a_map():
     assert made.seconds == survey.seconds > 0
     (only,) = occlusion_steps(survey, Question(0))
     assert only.done == only.total == survey.grid.count
-
-
-@pytest.mark.parametrize("slow_from", [0, 40])
-def test_batches_follow_the_pace_within_a_leg(monkeypatch, slow_from):
-    """Where a window takes 20 ms, a batch of 50 ms has two; the first ones cannot know that yet."""
-    visit = OcclusionSurvey._visit
-    sizes = []
-
-    def slow(self, kept, found, corners):
-        pause = 0.02 if sum(sizes) >= slow_from else 0.002
-        sizes.append(len(corners))
-        time.sleep(pause * len(corners))
-        visit(self, kept, found, corners)
-
-    monkeypatch.setattr(OcclusionSurvey, "_visit", slow)
-    module, inputs = network("strided"), picture(17, 17)
-    survey = OcclusionSurvey(module, inputs, window=3, stride=1)
-    steps = [done for done, _ in survey.steps(batch_seconds=0.05)]
-    assert np.diff([0, *steps]).tolist() == sizes  # each batch is told
-    begun = np.cumsum(sizes) - sizes
-    if slow_from == 0:
-        assert sizes[0] == 4
-    late = [size for size, before in zip(sizes, begun, strict=True) if before >= slow_from]
-    assert max(late[1:]) <= 2
 
 
 def test_a_map_given_up_half_way():

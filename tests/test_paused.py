@@ -15,7 +15,7 @@ from core.samples import samples
 from core.scores import Question
 from core.settings import GradientShapSetting, IntegratedGradientsSetting, SmoothSetting
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 QUESTION = Question(0, 2, "probability")
 SETTINGS = [
@@ -102,9 +102,10 @@ def test_the_oldest_of_too_many_is_given_up():
     assert (paused.last("a"), paused.last("b").done) == (None, 1)
 
 
+@pytest.mark.usefixtures("one_by_one")
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: type(setting).__name__)
 def test_a_map_broken_off_goes_on_and_is_the_same(setting, swan):
-    classifier, explainer = toy(), Explainer(batch_seconds=0.001)
+    classifier, explainer = toy(), Explainer()
     asked = (classifier, swan, setting, QUESTION)
     steps = explainer.steps(*asked)
     with closing(steps):
@@ -118,7 +119,7 @@ def test_a_map_broken_off_goes_on_and_is_the_same(setting, swan):
         shown = next(again)
         assert shown.done == step.done
         np.testing.assert_array_equal(shown.snapshot().values, step.snapshot().values)
-    undisturbed = Explainer(batch_seconds=0.001).attribution(*asked)
+    undisturbed = Explainer().attribution(*asked)
     resumed = explainer.attribution(*asked)
     assert explainer.forecast(*asked).passes == 0
     assert resumed.forward_passes == undisturbed.forward_passes

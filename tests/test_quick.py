@@ -31,7 +31,7 @@ from core.settings import (
 )
 from core.superpixels import superpixels
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIDE = 28
 FINE = OcclusionSetting(6, 2)  # more windows than are visited at once
@@ -53,12 +53,12 @@ def quick(setting, module=None, inputs=None, **more):
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("batch_seconds", [None, 1e-9], ids=["fast", "stoppable"])
-def test_every_method_costs_what_was_said(name, batch_seconds):
+@pytest.mark.usefixtures("teams")
+def test_every_method_costs_what_was_said(name):
     setting = METHODS[name].setting
     module = stages()
     before = state(module)
-    yielded, values = quick(setting, module, batch_seconds=batch_seconds)
+    yielded, values = quick(setting, module)
     said = quick_passes(setting, SIDE)
     if name == "superpixels":
         assert sum(yielded) == superpixels(seen(), said).max()

@@ -25,7 +25,7 @@ from core.settings import (
     method_name,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIDE = 20
 SALIENCY = GradientSetting("saliency")

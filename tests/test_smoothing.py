@@ -25,8 +25,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 SALIENCY = GradientSetting("saliency")
 
 
-def smoothed(module, inputs, setting, target=1, baseline=0.0, **options):
-    steps = gradient_steps(module, inputs, Question(target), setting, baseline, **options)
+def smoothed(module, inputs, setting, target=1, baseline=0.0):
+    steps = gradient_steps(module, inputs, Question(target), setting, baseline)
     return list(steps)[-1].snapshot()
 
 
@@ -98,15 +98,17 @@ def test_no_global_generator_is_touched():
     assert state(module) == kept
 
 
-@pytest.mark.parametrize("batch_seconds", [None, 0.0])
+@pytest.mark.usefixtures("teams")
+@pytest.mark.parametrize("batch", [8, 1])
 @pytest.mark.parametrize("kind", SMOOTH_KINDS)
 @pytest.mark.parametrize(
     ("inner", "total"), [(SALIENCY, 4), (IntegratedGradientsSetting(11), 44)], ids=["s", "ig"]
 )
-def test_progress_runs_to_the_end(inner, total, kind, batch_seconds):
+def test_progress_runs_to_the_end(inner, total, kind, batch, monkeypatch):
+    monkeypatch.setattr("core.asking._LARGEST_BATCH", {"cpu": batch})
     setting = SmoothSetting(inner, kind, 4, 0.5)
     module, inputs = network("strided"), picture(9, 9)
-    steps = list(gradient_steps(module, inputs, Question(0), setting, 0.0, batch_seconds))
+    steps = list(gradient_steps(module, inputs, Question(0), setting))
     done = [step.done for step in steps]
     assert done == sorted(set(done))
     assert done[-1] == total
@@ -120,11 +122,15 @@ def test_progress_runs_to_the_end(inner, total, kind, batch_seconds):
         assert made.method == kind
 
 
-def test_the_size_of_batches_changes_nothing_but_speed():
+def test_teams_and_the_size_of_batches_change_nothing_but_speed(monkeypatch):
     module, inputs = network("residual"), picture(9, 9)
     setting = SmoothSetting(IntegratedGradientsSetting(12), "smoothgrad_sq", 3)
-    slow, fast = (smoothed(module, inputs, setting, batch_seconds=s).values for s in (0.0, None))
-    np.testing.assert_allclose(slow, fast, atol=1e-5 * np.abs(fast).max())
+    fast = smoothed(module, inputs, setting).values
+    for threads, batch in ((3, 8), (1, 1), (2, 1)):
+        torch.set_num_threads(threads)
+        monkeypatch.setattr("core.asking._LARGEST_BATCH", {"cpu": batch})
+        other = smoothed(module, inputs, setting).values
+        np.testing.assert_allclose(other, fast, atol=1e-5 * np.abs(fast).max())
 
 
 @settings(max_examples=10, deadline=None)

@@ -26,7 +26,7 @@ from core.settings import (
 )
 from core.workers import Visited, parts_of
 
-pytestmark = pytest.mark.usefixtures("one_thread", "no_deadlock")
+pytestmark = pytest.mark.usefixtures("one_thread", "one_by_one")
 
 QUESTION = Question(0, 2, "probability")
 OCCLUSION = OcclusionSetting(8, 4, "blur")
@@ -83,12 +83,12 @@ class Bench:
 def test_a_map_is_the_one_of_this_process(swan, setting):
     classifier = toy()
     bench = Bench(classifier)
-    away = Explainer(0.0, workers=bench)
+    away = Explainer(workers=bench)
     steps = list(away.steps(classifier, swan, setting, QUESTION))
     found = steps[-1].snapshot()
     assert len(bench.tasks) == 1
     assert "array" not in repr(bench.tasks)  # a picture is not written to a log
-    made = Explainer(0.0).attribution(toy(), swan, setting, QUESTION)
+    made = Explainer().attribution(toy(), swan, setting, QUESTION)
     np.testing.assert_allclose(found.values, made.values, atol=1e-6)
     assert found.question == made.question
     assert (found.change, found.gap) == pytest.approx((made.change, made.gap), abs=1e-6)
@@ -101,7 +101,7 @@ def test_a_map_is_the_one_of_this_process(swan, setting):
 def test_a_known_map_is_asked_of_nobody(swan):
     classifier = toy()
     bench = Bench(classifier)
-    away = Explainer(0.0, workers=bench)
+    away = Explainer(workers=bench)
     for _ in range(2):
         away.attribution(classifier, swan, OCCLUSION, QUESTION)
         away.attribution(classifier, swan, OCCLUSION, Question(1))  # one survey for every class
@@ -112,7 +112,7 @@ def test_a_known_map_is_asked_of_nobody(swan):
 def test_what_came_back_before_it_was_stopped_is_not_visited_again(swan, setting):
     classifier = toy()
     bench = Bench(classifier)
-    away = Explainer(0.0, workers=bench)
+    away = Explainer(workers=bench)
     steps = away.steps(classifier, swan, setting, QUESTION)
     stopped = [next(steps) for _ in range(3)][-1]
     steps.close()
@@ -127,8 +127,8 @@ def test_what_came_back_before_it_was_stopped_is_not_visited_again(swan, setting
 def test_after_a_lost_worker_it_goes_on_from_what_came_back(swan, setting):
     classifier = toy()
     bench = Bench(classifier, lost_after=(2, 1))
-    found = Explainer(0.0, workers=bench).attribution(classifier, swan, setting, QUESTION)
-    made = Explainer(0.0).attribution(toy(), swan, setting, QUESTION)
+    found = Explainer(workers=bench).attribution(classifier, swan, setting, QUESTION)
+    made = Explainer().attribution(toy(), swan, setting, QUESTION)
     np.testing.assert_allclose(found.values, made.values, atol=1e-6)
     known = [len(task.known.numbers) for task in bench.tasks]
     assert len(known) == 3
@@ -139,7 +139,7 @@ def test_after_a_lost_worker_it_goes_on_from_what_came_back(swan, setting):
 def test_another_stride_uses_what_is_known_here(swan):
     classifier = toy()
     bench = Bench(classifier)
-    away = Explainer(0.0, workers=bench)
+    away = Explainer(workers=bench)
     away.attribution(classifier, swan, OCCLUSION, QUESTION)
     before = len(bench.visits)
     away.attribution(classifier, swan, replace(OCCLUSION, stride=2), QUESTION)
@@ -151,7 +151,7 @@ def test_another_stride_uses_what_is_known_here(swan):
 def test_a_worker_with_other_weights_is_refused(swan):
     classifier = toy()
     bench = Bench(replace(classifier, weights_sha256="f" * 64))
-    away = Explainer(0.0, workers=bench)
+    away = Explainer(workers=bench)
     with pytest.raises(ModelError, match="other weights of toy residual 0 than this page"):
         away.attribution(classifier, swan, OCCLUSION, QUESTION)
 
@@ -161,7 +161,7 @@ def test_scores_that_are_not_finite_are_told_as_here(swan):
     broken = copy.deepcopy(classifier.module)
     for parameter in broken.parameters():
         parameter.data.fill_(float("nan"))
-    away = Explainer(0.0, workers=Bench(replace(classifier, module=broken)))
+    away = Explainer(workers=Bench(replace(classifier, module=broken)))
     with pytest.raises(ModelError, match="not finite"):
         away.attribution(classifier, swan, OCCLUSION, QUESTION)
 
@@ -169,11 +169,11 @@ def test_scores_that_are_not_finite_are_told_as_here(swan):
 @pytest.mark.parametrize("setting", [*SETTINGS[:3], SALIENCY], ids=str)
 def test_a_judgement_is_the_one_of_this_process(swan, setting):
     bench = Bench(staged())
-    away = Explainer(0.0, workers=bench)
+    away = Explainer(workers=bench)
     case = case_of(Explainer(), staged(), swan, setting)
     steps = list(Judge(away).steps(case, HOW))
     assert len(bench.tasks) == 1
-    same(steps[-1].snapshot(), finished(Judge(Explainer(0.0)), case))
+    same(steps[-1].snapshot(), finished(Judge(Explainer()), case))
     done = [step.done for step in steps]
     assert done == sorted(done)
     assert done[-1] == steps[-1].total
@@ -185,10 +185,10 @@ def test_a_judgement_goes_on_after_a_lost_worker_and_shares_with_the_next_map(sw
     classifier = staged()
     case = case_of(Explainer(), classifier, swan)
     alone = Bench(classifier)
-    list(Judge(Explainer(0.0, workers=alone)).steps(case, HOW))
+    list(Judge(Explainer(workers=alone)).steps(case, HOW))
     curves = next(i for i, part in enumerate(alone.sent) if "curves" in part.found)
     bench = Bench(classifier, lost_after=(curves + 1,))
-    judge = Judge(Explainer(0.0, workers=bench))
+    judge = Judge(Explainer(workers=bench))
     found = finished(judge, case)
     same(found, finished(Judge(Explainer()), case))
     first, again = (task.judged.found for task in bench.tasks)
@@ -203,4 +203,4 @@ def test_a_judgement_of_other_weights_is_refused(swan):
     case = case_of(Explainer(), staged(), swan)
     bench = Bench(replace(staged(), weights_sha256="f" * 64))
     with pytest.raises(ModelError, match=r"other weights of .* than this page"):
-        finished(Judge(Explainer(0.0, workers=bench)), case)
+        finished(Judge(Explainer(workers=bench)), case)
