@@ -32,7 +32,9 @@ class _Walk:
 
     @property
     def broken_off(self) -> bool:
-        return self.last is not None and self.last.done < self.last.total
+        if self.last is None:
+            return self._following is not None
+        return self.last.done < self.last.total
 
     def step(self, threads: ThreadPoolExecutor) -> Step | None:
         """The next step; None after the last."""

@@ -143,6 +143,7 @@ def _pool(count: int, threads: int) -> ThreadPoolExecutor:
 
 def _begin(count: int, threads: int) -> None:
     _here.worker = True
+    torch.get_num_threads()  # else this thread is new to torch after the next line, too
     torch.set_num_threads(threads if count == 1 else 1)
     # That is also what threads begin with that are new to torch: put it back.
     other = threading.Thread(target=torch.set_num_threads, args=(threads,))
