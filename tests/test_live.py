@@ -75,3 +75,22 @@ def test_frames_come_quickly_first_and_more_slowly_later(frames):
 
 def test_there_are_hardly_any_frames_before_the_page_stands(frames):
     assert frames(stands=False) == pytest.approx([5, 10, 15, 20], abs=0.06)
+
+
+def test_waiting_until_the_page_is_still_can_be_left(monkeypatch):
+    clock, ticks = [0.0], []
+    sleep = lambda seconds: clock.__setitem__(0, clock[0] + seconds)  # noqa: E731
+    monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
+    monkeypatch.setattr(live, "tick", lambda: ticks.append(clock[0]))
+    live.wait_until_still()
+    assert clock[0] == pytest.approx(3, abs=0.06)
+    assert max(after - before for before, after in pairwise(ticks)) < 0.06
+
+    def superseded():
+        if clock[0] > 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(live, "tick", superseded)
+    with pytest.raises(KeyboardInterrupt):
+        live.wait_until_still()
+    assert clock[0] == pytest.approx(4, abs=0.06)
