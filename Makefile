@@ -5,6 +5,7 @@
 # make fuzz: damaged pictures for a minute; make fuzz WHAT=tables SECONDS=600 SEED=2 for longer, and others
 # (WHAT is pictures, tables, bundles or models).
 # make costly: time and memory of the dearest pictures.
+# make start: how soon a fresh server shows something.
 # make bench: speed beside Captum.  Another Python: make run PYTHON=python3.12
 
 PYTHON ?= python3

@@ -30,7 +30,7 @@ _DOUBT = (
     "are black swan and goose.</i>"
 )
 _FACTS = "<i>EfficientNet-Lite0 on cpu · 75.1 % top-1 on ImageNet-1k · Apache-2.0</i>"
-_ROW = "<i>king penguin</i><i></i><i>53 %</i>"
+_ROW = '<span class="bar"></span><i>53 %</i>'
 _NO_TITLE = "\N{NO-BREAK SPACE}"
 
 
