@@ -214,16 +214,17 @@ def _headline(
 
 
 def _evidence(explainer: Explainer, scene: Scene, methods: Methods) -> str:
-    """What the survey with the small window says, once all of it is there."""
-    try:
-        survey = explainer.survey(scene.classifier, scene.picture, methods.small)
-    except UserError:
-        return ""  # its panel says why there is no such survey
-    if survey.known.all():
-        return strongest_window(survey, scene.classifier.class_names)
-    if methods.small in dict(methods.maps).values():
-        return "Looking for the window that matters most …"
-    return ""
+    """What the small windows say once all are there; until then, what the large ones say."""
+    awaited = False
+    for setting in (methods.small, methods.large):
+        try:
+            survey = explainer.survey(scene.classifier, scene.picture, setting)
+        except UserError:
+            continue  # its panel says why there is no such survey
+        if survey.known.all():
+            return strongest_window(survey, scene.classifier.class_names)
+        awaited |= setting in dict(methods.maps).values()
+    return "Looking for the window that matters most …" if awaited else ""
 
 
 def _inspect(explainer: Explainer, boards: Sequence[Board], whole_photo: bool) -> None:

@@ -17,7 +17,7 @@ from core.rendering import Display, colours, scale
 from core.scores import Question
 from core.settings import GradientSetting, OcclusionSetting, SmoothSetting
 from dashboard import controls, evidence, pairs, state
-from dashboard.methods import _cost
+from dashboard.methods import LARGE, TITLES, _cost
 from dashboard.view import Scene
 from tests.said import said
 
@@ -570,3 +570,11 @@ def test_a_model_that_is_not_here_leaves_the_page_as_it_is(monkeypatch):
     assert not page.exception
     assert "Its weights cannot be had: choose another model." in said(page.error)
     overlay(page, "Occlusion large 112/112")
+
+
+def test_the_large_windows_say_why_while_the_small_ones_are_not_there():
+    page = open_page(maps=TITLES[LARGE])
+    sentence = re.search(r'class="wil-evidence">([^<]*)', html(page)).group(1)
+    assert "112 × 112 pixels" in sentence.replace("\N{NO-BREAK SPACE}", " ")
+    both = open_page()
+    assert "48 × 48 pixels" in re.search(r'class="wil-evidence">([^<]*)', html(both)).group(1)
