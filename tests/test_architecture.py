@@ -210,3 +210,48 @@ def test_the_reader_of_openings_sees_every_form():
 @pytest.mark.parametrize("path", CORE + DASHBOARD, ids=name_of)
 def test_files_are_opened_by_name_in_one_place(path):
     assert path.stem in OPEN_THEIR_OWN or not list(reads_by_name(path.read_text("utf-8")))
+
+
+# Who but `core.teams` may do what to threads. Passes through a network run on the threads of
+# `core.teams`: elsewhere nobody could leave them, and they would take torch's threads from others.
+THREADS = {
+    "set_num_threads": {"batch", "ray_workers"},  # as their processes begin
+    "ThreadPoolExecutor": {"memory", "paused", "batch"},
+    "Thread": {"ray_workers"},
+    "side_by_side": {"covering", "integration", "occlusion", "superpixels"},
+    "alone": {
+        *("grad_cam", "gradient_shap", "gradients", "methods", "occlusion", "predictor"),
+        "superpixels",
+    },
+    "awaited": {"memory", "paused"},
+    "heed": {"asking", "passes"},
+    "heeding": {"app"},
+}
+OF_THREADS = ("core.teams", "concurrent.futures", "threading", "torch")
+
+
+def of_threads(source):
+    """What a file takes from the modules that have to do with threads."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module in OF_THREADS:
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "core":
+            assert "teams" not in {alias.name for alias in node.names}, "take its functions"
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in OF_THREADS:
+            found.add(node.attr)
+    return found
+
+
+def test_the_reader_of_threads_sees_every_form():
+    source = (
+        "from core.teams import heed as h\nimport torch\ntorch.set_num_threads(1)\n"
+        "threading.Thread(target=work)\nself.alone\nnetwork.awaited()\n"
+    )
+    assert of_threads(source) == {"heed", "set_num_threads", "Thread"}
+
+
+@pytest.mark.parametrize("name", THREADS)
+def test_who_may_do_what_to_threads(name):
+    users = {path.stem for path in CORE + DASHBOARD if name in of_threads(path.read_text("utf-8"))}
+    assert users - {"teams"} == THREADS[name]

@@ -1,5 +1,6 @@
 """Computations that were broken off go on where they were, and come to the same."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -14,6 +15,7 @@ from core.picture import picture_from_file
 from core.samples import samples
 from core.scores import Question
 from core.settings import GradientShapSetting, IntegratedGradientsSetting, SmoothSetting
+from core.teams import heeding
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -58,6 +60,30 @@ def test_what_was_not_begun_or_is_at_its_end_is_not_kept():
     paused.steps("a", lambda: counting(made)).close()
     assert take(paused.steps("a", lambda: counting(made)), 5) == [1, 2, 3, 4, 5]
     assert paused.last("a") is None
+
+
+def test_what_was_left_within_its_first_step_goes_on_too():
+    paused, begun, go_on, made = Paused(2), threading.Event(), threading.Event(), []
+
+    class Gone(BaseException):
+        pass
+
+    def check():
+        if begun.is_set():
+            raise Gone
+
+    def slow():
+        made.append("begun")
+        begun.set()
+        assert go_on.wait(60)
+        yield from counting(made)
+
+    with heeding(check), pytest.raises(Gone):
+        next(paused.steps("a", slow))
+    assert paused.last("a") is None
+    go_on.set()
+    assert [step.done for step in paused.steps("a", slow)] == [1, 2, 3, 4, 5]
+    assert made == ["begun", 1, 2, 3, 4, 5]
 
 
 def test_one_that_looks_on_leaves_it_as_it_was():
