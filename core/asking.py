@@ -12,7 +12,7 @@ from core.incremental import IncrementalNetwork
 from core.scores import Question
 from core.teams import heed, teams_for
 
-_LARGEST_BATCH = {"cpu": 8, "cuda": 64, "mps": 16}  # also what bounds the memory
+_LARGEST_BATCH = {"cpu": 4, "cuda": 64, "mps": 16}  # also what bounds the memory
 
 
 class Progress(NamedTuple):

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from core.attribution import Step
 from core.cache import BoundedCache
-from core.teams import awaited
+from core.teams import awaited, nothing_ahead
 
 Steps = Generator[Step, None, None]
 
@@ -55,7 +55,7 @@ class Paused:
     def __init__(self, entries: int) -> None:
         """Begin empty; of more than ``entries`` the least recently used are given up."""
         self._left: BoundedCache[_Walk] = BoundedCache(entries)
-        self._threads = ThreadPoolExecutor(_MOST, "paused")
+        self._threads = ThreadPoolExecutor(_MOST, "paused", nothing_ahead)
 
     def last(self, key: Hashable) -> Step | None:
         """The step at which a computation was left, if it was."""

@@ -24,7 +24,6 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 _POLL_SECONDS = 0.02
-_QUEUED = 1  # batches that lie ready for each thread, so that none idles while results are drawn
 
 
 class Left(BaseException):
@@ -36,6 +35,7 @@ class _Here(threading.local):
 
     check: Callable[[], None] | None = None
     worker = False
+    ahead = 1  # batches that lie ready for each worker, so that none idles while results are drawn
 
 
 _here = _Here()
@@ -100,7 +100,7 @@ def side_by_side(
     pending: deque[tuple[Part, Future[Result]]] = deque()
     try:
         while True:
-            for part in itertools.islice(rest, teams * (1 + _QUEUED) - len(pending)):
+            for part in itertools.islice(rest, teams * (1 + _here.ahead) - len(pending)):
                 pending.append((part, pool.submit(run, part)))
             if not pending:
                 return
@@ -117,6 +117,11 @@ def side_by_side(
 def teams_for(device: torch.device) -> int:
     """How many batches a device computes best at a time: on a CPU, one for each torch thread."""
     return torch.get_num_threads() if device.type == "cpu" else 1
+
+
+def nothing_ahead() -> None:
+    """Begin no batch before its turn for this thread, which may be left while others come."""
+    _here.ahead = 0
 
 
 def awaited(future: Future[Result]) -> Result:
