@@ -217,7 +217,7 @@ def test_files_are_opened_by_name_in_one_place(path):
 THREADS = {
     "set_num_threads": {"batch", "ray_workers"},  # as their processes begin
     "ThreadPoolExecutor": {"memory", "paused", "batch"},
-    "Thread": {"ray_workers"},
+    "Thread": {"ray_workers", "loading"},
     "side_by_side": {"covering", "integration", "occlusion", "superpixels"},
     "alone": {
         *("grad_cam", "gradient_shap", "gradients", "methods", "occlusion", "predictor"),

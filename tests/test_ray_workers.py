@@ -60,16 +60,16 @@ def map_of(explainer, swan, setting):
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 def test_a_map_is_the_one_of_this_process(workers, swan, setting):
-    found = map_of(Explainer(0.0, workers=workers), swan, setting)
-    np.testing.assert_allclose(found, map_of(Explainer(0.0), swan, setting), atol=1e-5)
+    found = map_of(Explainer(workers=workers), swan, setting)
+    np.testing.assert_allclose(found, map_of(Explainer(), swan, setting), atol=1e-5)
 
 
 def test_a_judgement_is_the_one_of_this_process(workers, swan):
-    here = Explainer(0.0)
+    here = Explainer()
     classifier, setting = here.classifier(DEFAULT_MODEL), GradientSetting("saliency")
     case = case_of(here, classifier, swan, setting)
     how = FaithfulnessSetting(block=56, points=3, repeats=2)
-    found = finished(Judge(Explainer(0.0, workers=workers)), case, how)
+    found = finished(Judge(Explainer(workers=workers)), case, how)
     made = finished(Judge(here), case, how)
     for mine, theirs in zip(found.curves, made.curves, strict=True):
         np.testing.assert_allclose(mine.curve.scores, theirs.curve.scores, atol=1e-5)
@@ -78,7 +78,7 @@ def test_a_judgement_is_the_one_of_this_process(workers, swan):
 
 
 def test_a_worker_that_is_killed_changes_nothing_but_time(workers, swan):
-    away, new = Explainer(0.0, workers=workers), OcclusionSetting(40, 20)  # to the worker too
+    away, new = Explainer(workers=workers), OcclusionSetting(40, 20)  # to the worker too
     steps = away.steps(away.classifier(DEFAULT_MODEL), swan, new, QUESTION)
     begun = [next(steps) for _ in range(3)][-1]
     assert 0 < begun.done < begun.total
@@ -88,11 +88,11 @@ def test_a_worker_that_is_killed_changes_nothing_but_time(workers, swan):
         victim.kill()
     found = list(steps)[-1].snapshot().values
     assert not {victim.pid for victim in victims} & {each.pid for each in processes()}
-    np.testing.assert_allclose(found, map_of(Explainer(0.0), swan, new), atol=1e-5)
+    np.testing.assert_allclose(found, map_of(Explainer(), swan, new), atol=1e-5)
 
 
 def test_what_nobody_wants_any_more_ends_and_other_threads_have_their_maps(workers, swan):
-    away = Explainer(0.0, workers=workers)
+    away = Explainer(workers=workers)
     classifier = away.classifier(DEFAULT_MODEL)
     steps = away.steps(classifier, swan, OcclusionSetting(16, 2), QUESTION)
     for _ in range(3):
@@ -112,7 +112,7 @@ def test_what_nobody_wants_any_more_ends_and_other_threads_have_their_maps(worke
 
 def test_a_cluster_that_is_not_there_is_told_and_tried_again(swan):
     nobody = RayWorkers("127.0.0.1:1")
-    away = Explainer(0.0, workers=nobody)
+    away = Explainer( workers=nobody)
     for _ in range(2):
         wait_until(lambda: nobody.places == 1, seconds=120)  # for the one who says why
         with pytest.raises(ResourceError, match=r"Ray cannot be reached at 127\.0\.0\.1:1 .*check"):

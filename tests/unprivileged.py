@@ -22,6 +22,8 @@ if os.geteuid() == 0:
 {code}
 """
 
+_IMPORTS = "from core.__main__ import main\nimport pyarrow.compute, pyarrow.parquet"
+
 
 @contextlib.contextmanager
 def place():
@@ -55,4 +57,4 @@ def run(imports, code, *arguments, **env):
 
 def command(*arguments, **env):
     """Runs ``python -m core`` so."""
-    return run("from core.__main__ import main", "sys.exit(main(sys.argv[1:]))", *arguments, **env)
+    return run(_IMPORTS, "sys.exit(main(sys.argv[1:]))", *arguments, **env)
