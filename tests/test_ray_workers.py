@@ -112,7 +112,7 @@ def test_what_nobody_wants_any_more_ends_and_other_threads_have_their_maps(worke
 
 def test_a_cluster_that_is_not_there_is_told_and_tried_again(swan):
     nobody = RayWorkers("127.0.0.1:1")
-    away = Explainer( workers=nobody)
+    away = Explainer(workers=nobody)
     for _ in range(2):
         wait_until(lambda: nobody.places == 1, seconds=120)  # for the one who says why
         with pytest.raises(ResourceError, match=r"Ray cannot be reached at 127\.0\.0\.1:1 .*check"):
