@@ -152,7 +152,7 @@ def open_page(browser, url, *, settled=True, allow=(), **options):
             own.close()
 
 
-def settle(page, timeout=30):
+def settle(page, timeout=120):
     """Wait until the script has run, and no new run has begun within a moment."""
     idle = '[data-test-script-state="notRunning"]'
     end = time.monotonic() + timeout

@@ -573,7 +573,7 @@ def test_a_model_that_is_not_here_leaves_the_page_as_it_is(monkeypatch):
 
 
 def test_the_large_windows_say_why_while_the_small_ones_are_not_there():
-    page = open_page(maps=TITLES[LARGE])
+    page = open_page(maps=TITLES[LARGE], small_window="44", small_stride="45")
     sentence = re.search(r'class="wil-evidence">([^<]*)', html(page)).group(1)
     assert "112 × 112 pixels" in sentence.replace("\N{NO-BREAK SPACE}", " ")
     both = open_page()
