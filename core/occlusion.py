@@ -206,7 +206,7 @@ class OcclusionSurvey:
         if known.all() and self.agreement.windows:
             return
         network = self._network()
-        never_asked = network.alone and not known.any()
+        by_itself = network.alone and not known.any()
         started = time.perf_counter()
         kept = self._keep()
         found = self._found(kept.scores)
@@ -236,7 +236,7 @@ class OcclusionSurvey:
                         yield int(known.sum()), len(known)
                     started = time.perf_counter()
             known[leg] = True  # others may have been here meanwhile
-        if self._believe(found, never_asked):
+        if self._believe(found, by_itself):
             yield len(known), len(known)
         else:
             yield from self.steps()
@@ -343,14 +343,14 @@ class OcclusionSurvey:
         network = self._network()
         return alone(lambda: network.keep(self._inputs))
 
-    def _believe(self, found: KnownScores, never_asked: bool) -> bool:
+    def _believe(self, found: KnownScores, by_itself: bool) -> bool:
         """Let the network itself compute some windows too; whether it says the same of them.
 
         If it does not, it computes all windows from now on.
 
         Args:
             found: what is known.
-            never_asked: whether the network itself, one picture at a time, computed all of it.
+            by_itself: whether the network itself, one picture at a time, computed all of it.
 
         Raises:
             ModelError: it did, so that it gives other scores each time.
@@ -367,7 +367,7 @@ class OcclusionSurvey:
             found.agreement += Agreement(len(corners), apart)
             return True
         found.forget()
-        if never_asked:
+        if by_itself:
             raise unsteady(apart)
         network.distrust(apart)
         return False

@@ -93,7 +93,7 @@ class SuperpixelSurvey:
         Raises:
             ModelError: the network gave scores that are not finite.
         """
-        never_asked = self._network.alone and not self.known.any()
+        by_itself = self._network.alone and not self.known.any()
         missing = np.flatnonzero(~self.known)
         if not len(missing) and self.agreement.windows:
             return
@@ -108,7 +108,7 @@ class SuperpixelSurvey:
                 if known < len(self.scores):
                     yield known, len(self.scores)
                 started = time.perf_counter()
-        if self._believe(never_asked):
+        if self._believe(by_itself):
             yield len(self.scores), len(self.scores)
         else:
             yield from self.steps()
@@ -124,7 +124,7 @@ class SuperpixelSurvey:
         ]
         return self._kept.rescore(torch.cat(contents), tops, lefts)
 
-    def _believe(self, never_asked: bool) -> bool:
+    def _believe(self, by_itself: bool) -> bool:
         """See `core.occlusion.OcclusionSurvey`: whether the network itself says the same."""
         started = time.perf_counter()
         numbers = numbers_to_check(len(self.scores))
@@ -140,7 +140,7 @@ class SuperpixelSurvey:
             self.agreement += Agreement(len(numbers), apart)
             return True
         self.forget()
-        if never_asked:
+        if by_itself:
             raise unsteady(apart)
         self._network.distrust(apart)
         return False
