@@ -75,7 +75,7 @@ def explain(arguments: argparse.Namespace, explainer: Explainer | None = None) -
     arrays = {"values": attribution.values}
     notes = list(work.picture.notes)
     if survey is not None:
-        finding = strongest_window(survey, work.classifier.class_names)
+        finding = strongest_window(survey, work.classifier.class_names).placed
         arrays["scores"] = survey.scores.numpy()
         arrays["corners"] = survey.grid.corners
         arrays["clean"] = survey.clean.numpy()

@@ -103,6 +103,13 @@ METHODS: dict[str, Method] = {
     ),
 }
 
+COARSE = ("occlusion", "superpixels", "grad_cam")
+FINE = frozenset(METHODS).difference(COARSE)
+"""Methods that give each pixel a value of its own."""
+
+UNSIGNED = frozenset({"saliency", "smoothgrad", "smoothgrad_sq", "vargrad"})
+"""Methods whose values say how much a pixel counts, not whether for or against."""
+
 
 def with_options(name: str, options: Mapping[str, Any]) -> Setting:
     """A method's own setting with some of its fields changed.

@@ -29,6 +29,9 @@ COLOUR_MAPS: dict[str, str] = {
     "blues": "Blues",
     "greys": "Greys",
 }
+NEIGHBOURHOOD = 7
+"""Side, in pixels, of the square over which the page sums maps of single pixels to show them."""
+
 _DIVERGING = ("red-blue", "purple-green")
 
 
@@ -75,6 +78,22 @@ def shown(values: np.ndarray, sign: Sign) -> np.ndarray:
     if sign == "negative":
         return np.minimum(values, 0)
     return np.abs(values) if sign == "absolute" else values
+
+
+def neighbourhood_sums(values: np.ndarray, side: int = NEIGHBOURHOOD) -> np.ndarray:
+    """Each pixel as the sum over the square of pixels around it, float32 (H, W), same units.
+
+    For display: a map with a value of its own for each pixel is a cloud of dots in which no eye
+    finds the shapes. Pixels outside the map count as zero.
+
+    Args:
+        values: a map, (H, W).
+        side: of the square in pixels, odd.
+    """
+    from scipy.ndimage import uniform_filter  # takes a while to load, and occlusion needs none
+
+    mean = uniform_filter(values.astype(np.float64), side, mode="constant")
+    return (mean * side**2).astype(np.float32)
 
 
 def limit(values: np.ndarray, outlier_percent: float) -> float:

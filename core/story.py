@@ -1,9 +1,29 @@
 """Sentences built from the numbers, for people who will not read the numbers."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from core.labels import search
 from core.models import ClassScore
 from core.occlusion import OcclusionSurvey
 from core.scores import Question
+
+MARKED = "the marked square"
+"""What sentences call a window that is marked on the picture."""
+
+_UNSURE = 0.25
+
+
+def answer(ranking: Sequence[ClassScore]) -> str:
+    """The answer as a headline; under 25 % it is none, and says the second class too."""
+    top = ranking[0]
+    if top.probability >= _UNSURE or len(ranking) < 2:
+        return f"The model says {top.name}, {percent(top.probability)}."
+    second = ranking[1]
+    return (
+        f"The model is not sure: {top.name}, {percent(top.probability)}, "
+        f"or {second.name}, {percent(second.probability)}."
+    )
 
 
 def percent(probability: float) -> str:
@@ -35,22 +55,72 @@ def expectation(expected: str, top: ClassScore, class_names: tuple[str, ...]) ->
     return f"A person would say {expected}; the model has no such class{nearest}."
 
 
-def strongest_window(survey: OcclusionSurvey, class_names: tuple[str, ...]) -> str:
-    """What covering the most telling window of a finished survey does to the answer."""
+@dataclass(frozen=True)
+class Finding:
+    """What covering the most telling window of a survey does to the answer.
+
+    Attributes:
+        top, left, height, width: the window, in pixels of the model's input.
+        name: the class that the model says then.
+        before: probability (0..1) of the answer with nothing covered.
+        after: probability of `name` with the window covered.
+        flips: how many windows change the answer; with none, `name` is the answer itself.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+    name: str
+    before: float
+    after: float
+    flips: int
+
+    @property
+    def marked(self) -> str:
+        """The finding in a sentence, for a picture on which the window is marked."""
+        if not self.flips:
+            side = f"{self.height} × {self.width}"
+            return (
+                f"No single square of {side} pixels changes the answer; covering {MARKED} "
+                f"takes it from {percent(self.before)} to {percent(self.after)}."
+            )
+        others = self.flips - 1
+        more = f" {others} other square{'s' if others > 1 else ''} would change it too."
+        return (
+            f"Cover {MARKED}, and it says {self.name}, {percent(self.after)}."
+            f"{more if others else ''}"
+        )
+
+    @property
+    def placed(self) -> str:
+        """The same where there is no picture: with the window's row and column."""
+        side = f"{self.height} × {self.width}"
+        if not self.flips:
+            return (
+                f"No single window of {side} pixels changes the answer; "
+                f"at worst it goes from {percent(self.before)} to {percent(self.after)}."
+            )
+        count = f" ({self.flips} windows change it)" if self.flips > 1 else ""
+        return (
+            f"Covering {side} pixels at row {self.top}, column {self.left} turns it "
+            f"into {self.name}, {percent(self.after)}{count}."
+        )
+
+
+def strongest_window(survey: OcclusionSurvey, class_names: tuple[str, ...]) -> Finding:
+    """The window of a finished survey that changes the answer most, or lowers it most."""
     height, width = survey.grid.window
-    answer = int(survey.clean.argmax())
     flips = survey.flips()
     if flips:
         flip = flips[0]
-        count = f" ({len(flips)} windows change it)" if len(flips) > 1 else ""
-        return (
-            f"Covering {height} × {width} pixels at row {flip.top}, column {flip.left} turns it "
-            f"into {class_names[flip.index]}, {percent(flip.probability)}{count}."
-        )
+        after, name = flip.probability, class_names[flip.index]
+        return Finding(flip.top, flip.left, height, width, name, flip.before, after, len(flips))
+    answer = int(survey.clean.argmax())
     question = Question(answer, kind="probability")
-    clean = float(question.scores(survey.clean[None])[0])
-    covered = clean - float(survey.drops(question).max())
-    return (
-        f"No single window of {height} × {width} pixels changes the answer; "
-        f"at worst it goes from {percent(clean)} to {percent(covered)}."
-    )
+    before = float(question.scores(survey.clean[None])[0])
+    drops = survey.drops(question).flatten()
+    worst = int(drops.argmax())
+    top, left = survey.grid.corners[worst].tolist()
+    after = before - float(drops[worst])
+    return Finding(top, left, height, width, class_names[answer], before, after, 0)

@@ -72,6 +72,16 @@ def badges(judgement: Judgement) -> list[Badge]:
     return found
 
 
+def summary(found: Sequence[Badge]) -> str:
+    """Badges as one line: how many speak for the map, then what each found, those first."""
+    if not found:
+        return ""
+    order = sorted(found, key=lambda badge: {True: 0, None: 1, False: 2}[badge.good])
+    passed = sum(badge.good is True for badge in found)
+    checks = f"{passed} of {len(found)} check{'s' if len(found) > 1 else ''} passed"
+    return f"{checks}: {', '.join(badge.words for badge in order)}."
+
+
 def sentences(judgement: Judgement) -> dict[str, list[str]]:
     """What each number says, for a listener in the last row."""
     found: dict[str, list[str]] = {measure: [] for measure in MEASURES}

@@ -21,7 +21,9 @@ def main() -> None:
     """Draw the frame, and once the model's answer can be had, the page in its place."""
     loading.begin()
     make_log_visible()
-    st.set_page_config("Where It Looked", frame.ICON, layout="wide")
+    st.set_page_config(
+        "Where It Looked", frame.ICON, layout="wide", initial_sidebar_state="collapsed"
+    )
     login.require_login()
     if not loading.answer_is_there():
         frame.draw_frame()

@@ -62,6 +62,7 @@ class Board:
         columns: int | None = None,
         how: FaithfulnessSetting | None = None,
         beside: Mapping[str, Attribution] | None = None,
+        watch: Callable[[Mapping[str, Panel]], None] = lambda _: None,
     ) -> None:
         """Draw what is known.
 
@@ -76,6 +77,7 @@ class Board:
             columns: how many panels make a row; as many as there is room for by default.
             how: the maps are judged; None if they are not.
             beside: maps that share the scale of those with the same title.
+            watch: is given the panels of the maps, by title, each time they are drawn.
         """
         self.maps: dict[str, Attribution] = {}
         self.judgements: dict[str, Judgement] = {}
@@ -88,6 +90,7 @@ class Board:
         self._front = front
         self.how = how
         self._beside = beside or {}
+        self._watch = watch
         self._progress: dict[str, str] = {}
         self._failed: dict[str, str] = {}
         self._forecasts: dict[str, Callable[[], Forecast]] = {}
@@ -237,6 +240,7 @@ class Board:
             if self._shown.get(place) != panel:  # a frame costs the browser what is new in it
                 self._places[place].html(panel_html(panel))
                 self._shown[place] = panel
+        self._watch(dict(zip(self.settings, panels, strict=True)))
         st.session_state[self._memory] = [(self.scene.picture.key, p) for p in panels]
 
     def _held(self, scales: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:

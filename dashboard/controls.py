@@ -1,4 +1,4 @@
-"""The sidebar: what a person can choose, as frozen settings."""
+"""What a person chooses once, in the sidebar, and the class that is explained."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,8 @@ import streamlit as st
 
 from core.labels import display_names, search
 from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
-from core.rendering import COLOUR_MAPS, SIGNS, Display, data_uri
+from core.rendering import COLOUR_MAPS, NEIGHBOURHOOD, SIGNS, Display
 from core.scores import SCORE_KINDS, Question
-from core.study import WINDOWS
 from core.text import markdown
 from dashboard import methods, state
 from dashboard.messages import read_number
@@ -20,7 +19,7 @@ NOTHING = "nothing"
 # The keys of the controls whose values are in the address.
 BOUND = (
     *("model", "device", "target", "contrast", "score", *methods.BOUND),
-    *("sign", "colour_map", "opacity", "outliers", "same_scale", "captum", "whole_photo"),
+    *("sign", "colour_map", "opacity", "outliers", "same_scale", "captum", "whole_photo", "summed"),
 )
 
 
@@ -32,48 +31,6 @@ def titles() -> set[tuple[str, str]]:
     models = {(name, record.title) for name, record in registry().items()}
     pictures = {(name, sample.title) for name, sample in state.gallery().items()}
     return models | pictures | {*methods.TITLES.items(), *methods.BASELINE_TITLES.items()}
-
-
-def choose_picture() -> None:
-    """Gallery, presets and upload; the choice is in `state.current_picture`."""
-    source = st.session_state["source"]
-    st.markdown("**Picture**")
-    cells = st.columns(3, gap="small")
-    for place, sample in enumerate(state.gallery().values()):
-        with cells[place % len(cells)]:
-            st.image(_thumbnail(sample.name))
-            st.button(
-                markdown(sample.title),
-                key=f"sample_{sample.name}",
-                type="primary" if source == sample.name else "tertiary",
-                on_click=state.choose_sample,
-                args=(sample.name,),
-                width="stretch",
-            )
-    st.caption("Presets of the study: picture and windows")
-    for column, (name, windows) in zip(st.columns(2), WINDOWS.items(), strict=True):
-        small, large = windows
-        column.button(
-            markdown(name.capitalize()),
-            key=f"preset_{name}",
-            help="The original study's picture and windows in one click: "
-            f"size {small.window}, stride {small.stride}; "
-            f"size {large.window}, stride {large.stride}.",
-            on_click=_apply_preset,
-            args=(name,),
-            width="stretch",
-        )
-    st.file_uploader(
-        "Your own photo",
-        type=state.UPLOAD_TYPES,
-        key="uploader",
-        on_change=state.accept_upload,
-        help="At most 20 MB and 50 megapixels. It stays in this browser session's memory.",
-    )
-    if "upload_error" in st.session_state:
-        st.error(markdown(st.session_state["upload_error"]))
-    if "uploaded" in st.session_state and source != state.UPLOAD:
-        st.button("Back to your photo", on_click=state.choose_upload, width="stretch")
 
 
 def choose_model(not_usable: Sequence[str]) -> tuple[str, str]:
@@ -94,9 +51,12 @@ def choose_model(not_usable: Sequence[str]) -> tuple[str, str]:
     weights = records[name].weights
     if not weights.present:
         st.caption(markdown(f"Its weights, {weights.megabytes:.0f} MB, are downloaded now."))
+    devices = available_devices()
+    if len(devices) == 1:
+        return name, "auto"
     device = st.selectbox(
         "Device",
-        ["auto", *available_devices()],
+        ["auto", *devices],
         key="device",
         bind="query-params",
         help="auto takes the fastest that this machine has.",
@@ -104,22 +64,31 @@ def choose_model(not_usable: Sequence[str]) -> tuple[str, str]:
     return name, device
 
 
-def choose_question(classifier: Classifier, order: list[int]) -> Question:
-    """Target, contrast and scale; ``order`` lists the classes, most probable first."""
+def choose_target(classifier: Classifier, order: list[int]) -> int:
+    """The class that is explained; ``order`` lists all, most probable first."""
     names = display_names(classifier.class_names, PREDICTED, NOTHING)
-    ranked = [names[index] for index in order]
-    asked = st.selectbox(
+    label, place = st.columns([1.1, 6.4], vertical_alignment="center", gap="small")
+    label.html('<span class="wil-label" aria-hidden="true">Explain</span>')
+    asked = place.selectbox(
         "Explain",
-        [PREDICTED, *ranked],
+        [PREDICTED, *(names[index] for index in order)],
+        format_func=lambda name: f"{PREDICTED}: {names[order[0]]}" if name == PREDICTED else name,
         key="target",
         bind="query-params",
         accept_new_options=True,
+        label_visibility="collapsed",
         help="The class whose score is explained (target). Type to search all classes.",
     )
     target = _resolve("target", asked, names, classifier.class_names)
+    return order[0] if target is None else target
+
+
+def choose_score(classifier: Classifier, order: list[int], target: int) -> Question:
+    """The question about a class: against which other, and on which scale."""
+    names = display_names(classifier.class_names, PREDICTED, NOTHING)
     against = st.selectbox(
         "against",
-        [NOTHING, *ranked],
+        [NOTHING, *(names[index] for index in order)],
         key="contrast",
         bind="query-params",
         accept_new_options=True,
@@ -128,7 +97,6 @@ def choose_question(classifier: Classifier, order: list[int]) -> Question:
     contrast = (
         None if against == NOTHING else _resolve("contrast", against, names, classifier.class_names)
     )
-    target = order[0] if target is None else target
     if contrast == target:
         st.warning("Both are the same class; explained against nothing.")
         contrast = None
@@ -152,73 +120,76 @@ def explain_class(classifier: Classifier, index: str) -> None:
         _set("target", names[number])
 
 
+def choose_judging() -> bool:
+    """Whether each map is judged."""
+    return st.toggle(
+        "Judge each map",
+        value=True,
+        key="judge",
+        bind="query-params",
+        help="Measure how far to trust it, once the maps are there: what it costs is said while it "
+        "runs.",
+    )
+
+
 def choose_look() -> Look:
     """How the maps are drawn; costs no computation."""
     default = Display()
-    with st.expander("Display"):
-        sign = st.selectbox(
-            "Values", SIGNS, key="sign", bind="query-params", help="Which evidence is shown."
-        )
-        colour_map = st.selectbox(
-            "Colours", list(COLOUR_MAPS), key="colour_map", bind="query-params"
-        )
-        opacity = st.slider(
-            "Opacity", 0.0, 1.0, default.opacity, 0.05, key="opacity", bind="query-params"
-        )
-        outliers = st.slider(
-            "Outlier percentile",
-            0.0,
-            20.0,
-            default.outlier_percent,
-            0.5,
-            key="outliers",
-            bind="query-params",
-            help="The scale ends where this share of the map's total is left above it "
-            "(outlier_perc in Captum; the study used 2).",
-        )
-        same_scale = st.toggle(
-            "One scale for all maps",
-            key="same_scale",
-            bind="query-params",
-            help="Lock the colour bars to the largest of them, so that colours can be compared.",
-        )
-        held_scale = st.toggle(
-            "Hold the scale",
-            key="held_scale",
-            help="Keep the present scales while picture, model or class change, so that two "
-            "pictures can be compared.",
-        )
-        captum = st.toggle(
-            "Captum's look",
-            key="captum",
-            bind="query-params",
-            help="As in Captum's tutorials: positive values only, from 0 to 1, in blues. Then the "
-            "numbers say nothing of the model's score.",
-        )
-        whole_photo = st.toggle(
-            "On the whole photo",
-            key="whole_photo",
-            bind="query-params",
-            help="Put the maps back on the photo; what the model did not see is greyed.",
-        )
+    sign = st.selectbox(
+        "Values", SIGNS, key="sign", bind="query-params", help="Which evidence is shown."
+    )
+    colour_map = st.selectbox("Colours", list(COLOUR_MAPS), key="colour_map", bind="query-params")
+    opacity = st.slider(
+        "Opacity", 0.0, 1.0, default.opacity, 0.05, key="opacity", bind="query-params"
+    )
+    outliers = st.slider(
+        "Outlier percentile",
+        0.0,
+        20.0,
+        default.outlier_percent,
+        0.5,
+        key="outliers",
+        bind="query-params",
+        help="The scale ends where this share of the map's total is left above it "
+        "(outlier_perc in Captum; the study used 2).",
+    )
+    same_scale = st.toggle(
+        "One scale for all maps",
+        key="same_scale",
+        bind="query-params",
+        help="Lock the colour bars to the largest of them, so that colours can be compared.",
+    )
+    held_scale = st.toggle(
+        "Hold the scale",
+        key="held_scale",
+        help="Keep the present scales while picture, model or class change, so that two "
+        "pictures can be compared.",
+    )
+    captum = st.toggle(
+        "Captum's look",
+        key="captum",
+        bind="query-params",
+        help="As in Captum's tutorials: positive values only, from 0 to 1, in blues. Then the "
+        "numbers say nothing of the model's score.",
+    )
+    whole_photo = st.toggle(
+        "On the whole photo",
+        key="whole_photo",
+        bind="query-params",
+        help="Put the maps back on the photo; what the model did not see is greyed.",
+    )
+    summed = st.toggle(
+        f"Sum fine maps over {NEIGHBOURHOOD} × {NEIGHBOURHOOD} pixels",
+        value=True,
+        key="summed",
+        bind="query-params",
+        help="For the drawing alone: a map with a value for each pixel is a cloud of dots in which "
+        "no shape is seen. Read-outs and downloads stay as computed.",
+    )
     if captum:
         sign, colour_map = "positive", "blues"
     display = Display(sign, colour_map, opacity, outliers)
-    return Look(display, same_scale, held_scale, whole_photo, captum)
-
-
-@st.cache_resource(show_spinner=False, max_entries=64)
-def _thumbnail(name: str) -> str:
-    """A sample's thumbnail as an address: bytes would be opened and encoded anew at each run."""
-    return data_uri(state.sample_picture(name).thumbnail(160), "JPEG")
-
-
-def _apply_preset(name: str) -> None:
-    state.choose_sample(name)
-    small, large = WINDOWS[name]
-    values = small.window, small.stride, large.window, large.stride
-    st.session_state.update(zip(methods.WINDOW_KEYS, values, strict=True))
-    st.session_state.update(target=PREDICTED, contrast=NOTHING)
+    return Look(display, same_scale, held_scale, whole_photo, captum, summed)
 
 
 def _resolve(

@@ -29,6 +29,7 @@ _LOADING_SECONDS = 5.0
 # How slow it is it cannot tell us, so frames come more slowly as time goes by.
 _FRAME_GROWTH = 0.06  # seconds between frames for each second of the computation
 _STILL_SECONDS = 3.0
+_LONG_SECONDS = 60.0
 _TICK_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 Yielded = TypeVar("Yielded")
@@ -104,9 +105,11 @@ def run_jobs(
 ) -> bool:
     """Compute one after the other, the quickest first, each shown as it forms.
 
+    What takes longer than a minute is not begun before the person agrees, for these settings.
+
     Args:
         jobs: what is to be done.
-        request: stands for the settings; pressing Stop counts for this request only.
+        request: stands for the settings; pressing Stop or Start counts for this request only.
         name: tells the bars of a page apart.
         first: names of jobs that come before the others.
 
@@ -120,21 +123,30 @@ def run_jobs(
     if stopped(request):
         _stopped(jobs, place)
         return False
+    agreed = st.session_state.get("agreed") == request
+    costly = [] if agreed else [job for job in jobs if _seconds(job) > _LONG_SECONDS]
+    if len(costly) == len(jobs):
+        _ask(costly, request, name, place)
+        return False
     bar, stop = place.container().columns([6, 1], vertical_alignment="center")
     progress = bar.empty()
     stop.button("Stop", key=f"stop_{name}", on_click=_stop, args=(request,), width="stretch")
-    progress.progress(0.0, markdown(f"{_total(jobs)} to go"))
 
     def waiting(before: int) -> None:
         tick()
         progress.progress(0.0, markdown(people(before)) if before else "Joining the cluster …")
 
-    order = sorted(jobs, key=lambda job: (job.name not in first, _seconds(job)))
+    order = [job for job in jobs if job not in costly]
+    order.sort(key=lambda job: (job.name not in first, _seconds(job)))
+    progress.progress(0.0, markdown(f"{_total(order)} to go"))
     finished = []
     for i, job in enumerate(order):
         with state.line().admitted(waiting):  # for one job: others come between
             finished.append(_guarded(job, order[i + 1 :], progress))
-    place.empty()
+    if costly:
+        _ask(costly, request, name, place)
+    else:
+        place.empty()
     return any(finished)
 
 
@@ -192,6 +204,20 @@ def _stop(request: Hashable) -> None:
     st.session_state["stopped"] = request
 
 
+def _ask(jobs: Sequence[Job[Any]], request: Hashable, name: str, place: DeltaGenerator) -> None:
+    """Say what long computations cost, and how to start them."""
+    for job in jobs:
+        job.steps.close()
+    text, start = place.container().columns([6, 1], vertical_alignment="center")
+    names = ", ".join(job.name for job in jobs)
+    text.caption(markdown(f"{names}: {_total(jobs)}. Start?"))
+    start.button("Start", key=f"start_{name}", on_click=_agree, args=(request,), width="stretch")
+
+
+def _agree(request: Hashable) -> None:
+    st.session_state["agreed"] = request
+
+
 def _go_on() -> None:
     st.session_state.pop("stopped", None)
 
@@ -218,7 +244,7 @@ def _left(elapsed: float, done: int, missing: int, later: Sequence[Job[Any]]) ->
         rest = _sum([job.forecast() for job in later])
         which = " for this one" if rest is None else f" for all {1 + len(later)}"
         seconds += rest or 0.0
-    return f" · {max(1, round(seconds))} s left{which}"
+    return f" · {duration(seconds)} left{which}"
 
 
 def _sum(costs: Sequence[Forecast]) -> float | None:
@@ -228,8 +254,17 @@ def _sum(costs: Sequence[Forecast]) -> float | None:
 
 
 def about(seconds: float) -> str:
-    """A forecast in words: it is no better than a second."""
-    return f"about {max(1, round(seconds))} s"
+    """A forecast in words: it is no better than two digits."""
+    return f"about {duration(seconds)}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people count them: 45 s, 3 min, 2 h."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 100 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{round(seconds / 3600)} h"
 
 
 def people(before: int) -> str:

@@ -12,17 +12,15 @@ from core.baselines import BASELINES, PICTURE
 from core.errors import UserError
 from core.explainer import Explainer
 from core.methods import METHODS, options_of, with_options
-from core.scores import Question
 from core.settings import (
     ENOUGH,
     IntegratedGradientsSetting,
     OcclusionSetting,
     Setting,
 )
-from core.study import WINDOWS
 from core.text import markdown
 from dashboard import state
-from dashboard.live import about
+from dashboard.kept import KEPT
 from dashboard.view import Scene
 
 _log = logging.getLogger(__name__)
@@ -32,16 +30,10 @@ TITLES = {SMALL: "Occlusion small", LARGE: "Occlusion large"} | {
     name: method.title for name, method in METHODS.items() if name != "occlusion"
 }
 BASELINE_TITLES = {name: name for name in BASELINES} | {PICTURE: "another picture"}
-_DEFAULT = ("integrated_gradients", SMALL, LARGE)
-_STEPS = (ENOUGH, "10", "25", "50", "100", "200", "300")
-_MAX_WINDOW = 224
+_DEFAULT = (SMALL, LARGE, "integrated_gradients")
 
-WINDOW_KEYS = ("small_window", "small_stride", "large_window", "large_stride")
 # The keys of the controls whose values are in the address.
-BOUND = (
-    *("maps", "judge", *WINDOW_KEYS, "baseline", "sigma", "noise_seed", "other", "steps"),
-    *("samples", "stdev", "seed", "layer", "segments"),
-)
+BOUND = ("maps", "judge", "baseline", "sigma", "noise_seed", "other", *KEPT)
 
 
 @dataclass(frozen=True)
@@ -49,26 +41,30 @@ class Methods:
     """What is to be computed.
 
     Attributes:
-        maps: (title, setting) of each map, in the order of the page.
+        names: of the maps, in the order of the page.
+        maps: (title, setting) of each map, in the same order.
         small, large: the two windows, also where no map shows them.
         gradients: Integrated Gradients, likewise.
+        layers: those that Grad-CAM may look at, if a map needs them.
         judged: whether each map is judged.
     """
 
+    names: tuple[str, ...]
     maps: tuple[tuple[str, Setting], ...]
     small: OcclusionSetting
     large: OcclusionSetting
     gradients: IntegratedGradientsSetting
+    layers: tuple[str, ...]
     judged: bool
 
+    @property
+    def titled(self) -> dict[str, str]:
+        """The titles of the maps, by name."""
+        return {name: title for name, (title, _) in zip(self.names, self.maps, strict=True)}
 
-def choose_methods(
-    explainer: Explainer, scene: Scene, question: Question
-) -> tuple[Methods, DeltaGenerator]:
-    """Maps, windows, baseline, and what else the chosen methods need.
 
-    Also the place for `say_what_is_missing`, which comes after what a person waits for.
-    """
+def choose_maps() -> tuple[list[str], DeltaGenerator]:
+    """The names of the maps that are to be shown, and the place for `say_what_is_missing`."""
     chosen = st.multiselect(
         "Maps",
         list(TITLES),
@@ -79,35 +75,37 @@ def choose_methods(
         help="Methods, side by side. Occlusion asks the model again with a part covered; the "
         "others follow the gradient of its score.",
     )
-    missing = st.empty()
-    judged = st.toggle(
-        "Judge each map",
-        value=True,
-        key="judge",
-        bind="query-params",
-        help="Measure how far to trust it, once the maps are there: what it costs is said while it "
-        "runs.",
-    )
-    sizes, costs = [], []
-    for label, prefix in (("Small window", "small"), ("Large window", "large")):
-        st.markdown(f"**{markdown(label)}**")
-        sizes.append(_choose_window(prefix))
-        costs.append(st.empty())
-    baseline = _choose_baseline(explainer)
-    options = _choose_options(explainer, scene, chosen)
-    small, large = (OcclusionSetting(window, stride, baseline) for window, stride in sizes)
-    for place, setting in zip(costs, (small, large), strict=True):
-        place.caption(markdown(_cost(explainer, scene, setting, question)))
+    return chosen, st.empty()
+
+
+def methods_of(
+    explainer: Explainer, scene: Scene, names: Sequence[str], baseline: str, judged: bool
+) -> Methods:
+    """The methods with the settings that their controls have."""
+    now = st.session_state
+    options: dict[str, Any] = {key: now[key] for key in ("samples", "stdev", "seed", "segments")}
     options["baseline"] = baseline
+    options["steps"] = ENOUGH if now["steps"] == ENOUGH else int(now["steps"])
+    layers: tuple[str, ...] = ()
+    if {"grad_cam", "guided_grad_cam"}.intersection(names):
+        layers = tuple(explainer.layers(scene.classifier, scene.picture))
+        if now["layer"] not in layers[:-1]:
+            now["layer"] = ""  # another model's, or the last one
+        if layers:
+            options["layer"] = now["layer"] or layers[-1]
+    small, large = (
+        OcclusionSetting(now[f"{prefix}_window"], now[f"{prefix}_stride"], baseline)
+        for prefix in ("small", "large")
+    )
     maps: list[tuple[str, Setting]] = []
-    for name in chosen:
+    for name in names:
         if name in (SMALL, LARGE):
             window = small if name == SMALL else large
             maps.append((f"{TITLES[name]} {window.window}/{window.stride}", window))
         else:
             maps.append((TITLES[name], _setting(name, options)))
-    gradients = IntegratedGradientsSetting(options.get("steps", ENOUGH), baseline)
-    return Methods(tuple(maps), small, large, gradients, judged), missing
+    gradients = IntegratedGradientsSetting(options["steps"], baseline)
+    return Methods(tuple(names), tuple(maps), small, large, gradients, layers, judged)
 
 
 def say_what_is_missing(place: DeltaGenerator, explainer: Explainer, scene: Scene) -> None:
@@ -130,38 +128,7 @@ def _setting(name: str, options: dict[str, Any]) -> Setting:
     return with_options(name, {key: value for key, value in options.items() if key in own})
 
 
-def _choose_window(prefix: str) -> tuple[int, int]:
-    """Size and stride of one of the two windows."""
-    small, large = WINDOWS[state.DEFAULT_SAMPLE]
-    default = small if prefix == "small" else large
-    chosen = []
-    for column, name, value, words in zip(
-        st.columns(2),
-        ("window", "stride"),
-        (default.window, default.stride),
-        (
-            "Side of the covered square, in pixels of the model's input.",
-            "From one window to the next: at most the size, or pixels stay uncovered.",
-        ),
-        strict=True,
-    ):
-        chosen.append(
-            column.slider(
-                "size" if name == "window" else name,
-                1,
-                _MAX_WINDOW,
-                value,
-                key=f"{prefix}_{name}",
-                bind="query-params",
-                on_change=_limit_stride,
-                args=(prefix,),
-                help=words,
-            )
-        )
-    return chosen[0], chosen[1]
-
-
-def _choose_baseline(explainer: Explainer) -> str:
+def choose_baseline(explainer: Explainer) -> str:
     """What a covered pixel becomes, and where paths begin."""
     name = st.selectbox(
         "Covered with",
@@ -193,72 +160,3 @@ def _choose_baseline(explainer: Explainer) -> str:
         )
         return explainer.as_baseline(state.sample_picture(other))
     return name
-
-
-def _choose_options(explainer: Explainer, scene: Scene, chosen: Sequence[str]) -> dict[str, Any]:
-    """The settings that the chosen methods have, and no others."""
-    options: dict[str, Any] = {}
-    if "integrated_gradients" in chosen:
-        steps = st.select_slider(
-            "Integrated Gradients steps",
-            _STEPS,
-            key="steps",
-            bind="query-params",
-            help="Points between the baseline and the picture, a pass forward and back each. "
-            "enough: placed where they are needed, until the map adds up to within 1 %.",
-        )
-        options["steps"] = steps if steps == ENOUGH else int(steps)
-    if {"smoothgrad", "smoothgrad_sq", "vargrad", "gradient_shap"}.intersection(chosen):
-        options["samples"] = st.slider(
-            "Noisy samples", 2, 100, 10, key="samples", bind="query-params"
-        )
-        options["stdev"] = st.slider(
-            "Noise",
-            0.05,
-            2.0,
-            0.3,
-            0.05,
-            key="stdev",
-            bind="query-params",
-            help="Standard deviation, in units of the model's normalised input; the study used 1.",
-        )
-        options["seed"] = st.number_input("Seed", 0, 9999, 0, key="seed", bind="query-params")
-    if {"grad_cam", "guided_grad_cam"}.intersection(chosen):
-        layers = explainer.layers(scene.classifier, scene.picture)
-        if layers:
-            options["layer"] = st.selectbox(
-                "Grad-CAM layer",
-                layers,
-                index=len(layers) - 1,
-                key="layer",
-                bind="query-params",
-                help="The last layer of each size of map; the last of all is what the paper uses.",
-            )
-    if "superpixels" in chosen:
-        options["segments"] = st.slider(
-            "Superpixels", 10, 300, 60, step=10, key="segments", bind="query-params"
-        )
-    return options
-
-
-def _cost(explainer: Explainer, scene: Scene, setting: OcclusionSetting, question: Question) -> str:
-    """How many windows that is, and what is still to be done for them.
-
-    Nothing where there can be none, which the panel says.
-    """
-    try:
-        survey = explainer.survey(scene.classifier, scene.picture, setting)
-        cost = explainer.forecast(scene.classifier, scene.picture, setting, question)
-    except UserError:
-        return ""
-    windows = f"{survey.grid.count:,} window{'s' if survey.grid.count > 1 else ''}"
-    if not cost.passes:
-        return f"{windows}, all known"
-    if cost.known:
-        windows += f", {cost.known:,} known"
-    return f"{windows}, {'one pass each' if cost.seconds is None else about(cost.seconds)}"
-
-
-def _limit_stride(prefix: str) -> None:
-    stride = f"{prefix}_stride"
-    st.session_state[stride] = min(st.session_state[stride], st.session_state[f"{prefix}_window"])

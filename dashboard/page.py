@@ -10,22 +10,20 @@ from dataclasses import replace
 from functools import partial
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from core.attribution import Attribution
 from core.errors import UserError
 from core.explainer import Explainer
 from core.models import DEFAULT_MODEL, Classifier, ClassScore, registry
 from core.readout import readout
-from core.scores import Question
 from core.settings import OcclusionSetting, Setting
-from core.story import expectation, percent, strongest_window
-from core.text import escape, markdown
+from core.story import MARKED, Finding, answer, expectation, percent, strongest_window
+from core.text import escape, json_attribute, markdown
 from dashboard import (
     components,
     controls,
     evidence,
-    frame,
+    kept,
     live,
     loading,
     login,
@@ -34,10 +32,24 @@ from dashboard import (
     view,
 )
 from dashboard.board import Board
+from dashboard.gallery import draw_gallery
+from dashboard.lead import Lead
 from dashboard.live import Job
-from dashboard.methods import Methods, choose_methods, say_what_is_missing
-from dashboard.tabs import TRUST, draw_tabs
+from dashboard.methods import (
+    TITLES,
+    Methods,
+    choose_baseline,
+    choose_maps,
+    methods_of,
+    say_what_is_missing,
+)
+from dashboard.skeleton import Skeleton, draw_skeleton, draw_style
+from dashboard.tabs import COVER, CROP, EXPORT, TRUST, draw_tabs, open_part
+from dashboard.tuning import draw_tuning
 from dashboard.view import Scene
+
+_CLASSES = 5  # in the list beside the pair
+_MOST_OF_IT = 0.6  # of the photo's area; less is worth a word
 
 _log = logging.getLogger(__name__)
 
@@ -58,68 +70,80 @@ def draw() -> None:
         loading.wait_for_all()
         talk.draw_talk(explainer)
         return
-    frame.draw_style()
+    draw_style()
     state.begin()
     if asked_for == "folder":
         from dashboard import folder  # with Arrow, which the first page does not wait for
 
         folder.draw_folder()
         return
-    notices = st.container()
+    kept.begin()
+    places = draw_skeleton()
+    draw_gallery(places)
     with st.sidebar:
-        if st.session_state["source"] == state.FOLDER:
-            st.button(
-                "Back to the folder",
-                on_click=_enter_folder,
-                width="stretch",
-            )
-            st.caption(markdown(st.session_state["folder_card"].path))
-        gallery = st.container()  # filled after the maps, which are what a person waits for
         model, device = controls.choose_model(not_usable)
+    _draw_links(places, registry()[model].title)
     picture, expected = state.current_picture()
     try:
-        with notices:
+        with places.notices:
             classifier = _classifier(explainer, model, device)
         scene = Scene(picture, classifier)
         logits = explainer.logits(classifier, picture)
         ranking = classifier.ranking(logits, len(classifier.class_names))
     except UserError as error:
         _log.info("no prediction", exc_info=error)
-        st.error(markdown(str(error)))
-        with gallery:
-            controls.choose_picture()
+        places.headline.error(markdown(str(error)))
         return
+    order = [entry.index for entry in ranking]
+    _draw_answer(places, ranking, scene, expected)
+    with places.question:
+        target = controls.choose_target(classifier, order)
     with st.sidebar:
-        question = controls.choose_question(classifier, [entry.index for entry in ranking])
-    answer = _headline(ranking, question, scene, expected)
-    with st.sidebar:
-        methods, missing = choose_methods(explainer, scene, question)
-        look = controls.choose_look()
-        with st.container(horizontal=True):
-            st.link_button("Talk mode", "?view=talk", help="The scenes of a talk, full screen.")
-            st.button(
-                "Folder",
-                on_click=_enter_folder,
-                help="The results of a folder of pictures, and where the model is wrong.",
-            )
+        with st.expander("Question"):
+            question = controls.choose_score(classifier, order, target)
+        with st.expander("Covered with"):
+            baseline = choose_baseline(explainer)
+        with st.expander("Display"):
+            look = controls.choose_look()
+        judged = controls.choose_judging()
         login.offer_logout()
-    settings = dict(methods.maps)
+    places.classes.html(
+        view.classes_html(ranking[:_CLASSES], target, classifier.class_names[target])
+    )
+    with places.more, st.popover("+ more", help="Choose which maps are on the page."):
+        names, missing = choose_maps()
+    methods = methods_of(explainer, scene, names, baseline, judged)
+    chosen = _chosen(methods)
+    with places.tuning:
+        draw_tuning(explainer, scene, question, methods, chosen)
     windows = (methods.small, methods.large)
-    front = [view.photo_panel(scene, windows), view.input_panel(scene, windows)]
-    how = evidence.how() if methods.judged else None
-    board = Board("main", explainer, scene, question, settings, look, front, how=how)
+    photo = view.photo_panel(scene, windows)
+    lead = Lead(places, scene, photo, methods.titled, chosen, look)
 
     def give_evidence() -> None:
-        sentence = escape(_evidence(explainer, scene, methods)).replace(" %", "&nbsp;%")
-        answer.html(f'<p class="wil-evidence">{sentence}</p>')
+        finding = _finding(explainer, scene, methods)
+        places.evidence.html(_evidence_html(finding, methods))
+        lead.mark(finding)
 
     give_evidence()
-    with gallery:
-        controls.choose_picture()
     loading.wait_for_all()
-    more = draw_tabs(explainer, scene, question, board, methods, look)
-    state.check_address((*controls.BOUND, "tab"), controls.titles())
-    with notices:
+
+    def side_by_side() -> Board:
+        front = [photo, view.input_panel(scene, windows)]
+        how = evidence.how() if judged else None
+        settings = dict(methods.maps)
+        return Board(
+            "main",
+            *(explainer, scene, question, settings, look, front),
+            how=how,
+            watch=lead.show,
+        )
+
+    with places.below:
+        board, *more = draw_tabs(explainer, scene, question, methods, look, side_by_side)
+    state.check_address((*controls.BOUND, "tab", "try", "compare"), controls.titles())
+    kept.write_address()
+    with places.notices:
         for sentence in state.notices():
             st.warning(markdown(sentence))
     _inspect(explainer, [board, *more], look.whole_photo)
@@ -136,6 +160,42 @@ def draw() -> None:
     if judgements and not (jobs and live.stopped(request)):
         live.wait_until_still()  # nobody asked for them, and they keep all cores busy
         live.run_jobs(judgements, request, "judgements")
+
+
+def _draw_links(places: Skeleton, title: str) -> None:
+    """The model's name, and the ways to the other pages."""
+    with places.links:
+        st.html(f'<span class="wil-model">{escape(title)}</span>', width="content")
+        if st.session_state["source"] == state.FOLDER:
+            st.button("Back to the folder", on_click=_enter_folder, type="tertiary")
+            st.caption(markdown(st.session_state["folder_card"].path), width="content")
+        st.link_button(
+            "Talk", "?view=talk", help="The scenes of a talk, full screen.", type="tertiary"
+        )
+        st.button(
+            "Folder",
+            on_click=_enter_folder,
+            type="tertiary",
+            help="The results of a folder of pictures, and where the model is wrong.",
+        )
+        st.button(
+            "Share",
+            on_click=open_part,
+            args=(EXPORT,),
+            type="tertiary",
+            help="A bundle to download, and a link to this view.",
+        )
+        st.html(
+            '<button type="button" class="wil-link" data-settings>Settings</button>',
+            width="content",
+        )
+
+
+def _chosen(methods: Methods) -> str:
+    """The name of the map that is shown large: the first, if the one asked for is not there."""
+    if methods.names and st.session_state["map"] not in methods.names:
+        st.session_state["map"] = methods.names[0]
+    return str(st.session_state["map"])
 
 
 def _enter_folder() -> None:
@@ -160,6 +220,10 @@ def _follow(classifier: Classifier, settings: Mapping[str, Setting], words: list
     match words:
         case ["class", index]:
             controls.explain_class(classifier, index)
+        case ["map", name] if name in TITLES:
+            st.session_state["map"] = name
+        case ["open", part]:
+            open_part(part)
         case [title, measure]:
             evidence.open_evidence(settings, TRUST, title, measure)
 
@@ -187,35 +251,35 @@ def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:
     return classifier
 
 
-def _headline(
-    ranking: tuple[ClassScore, ...], question: Question, scene: Scene, expected: str | None
-) -> DeltaGenerator:
-    """The answer in large type and the top 5; returns the place for the sentence of evidence."""
-    top = ranking[0]
-    record = scene.classifier.record
-    left, right = st.columns([3, 2], gap="large")
-    with left.container(gap="xsmall"):
-        st.html(
-            f'<h1 class="wil-headline">The model says {escape(top.name)}, '
-            f"{percent(top.probability)}.</h1>"
-        )
-        evidence = st.empty()
-        if expected is not None:
-            doubt = expectation(expected, top, record.class_names)
-            if doubt is not None:
-                st.html(f'<span class="wil-wrong">{escape(doubt)}</span>')
+def _draw_answer(
+    places: Skeleton, ranking: tuple[ClassScore, ...], scene: Scene, expected: str | None
+) -> None:
+    """The answer in large type, and what is to be doubted about it."""
+    doubt = ""
+    if expected is not None:
+        words = expectation(expected, ranking[0], scene.classifier.class_names)
+        doubt = f'<span class="wil-wrong">{escape(words)}</span>' if words else ""
+    says = f'<h1 class="wil-headline">{escape(answer(ranking))}</h1>'
+    places.headline.html(f'<div class="wil-says">{says}{doubt}</div>')
+    with places.notes:
+        share = view.seen_share(scene)
+        if share < _MOST_OF_IT:
+            st.html(
+                f'<p class="wil-note">The model sees {percent(share)} of this photo.'
+                f"{_way_to(CROP, 'Choose which part')}</p>"
+            )
         for note in scene.picture.notes:
             st.caption(markdown(note))
-        facts = (f"{record.title} on {scene.classifier.device}", record.top1, record.licence)
-        st.html(f'<p class="wil-facts">{escape(" · ".join(filter(None, facts)))}</p>')
-    with right:
-        st.html(view.bars_html(ranking[:5], question.target))
-    return evidence
 
 
-def _evidence(explainer: Explainer, scene: Scene, methods: Methods) -> str:
+def _way_to(part: str, words: str) -> str:
+    """A button that opens a part of the tabs."""
+    link = json_attribute(["open", part])
+    return f'<button type="button" class="wil-way" data-link="{link}">{escape(words)}</button>'
+
+
+def _finding(explainer: Explainer, scene: Scene, methods: Methods) -> Finding | None:
     """What the small windows say once all are there; until then, what the large ones say."""
-    awaited = False
     for setting in (methods.small, methods.large):
         try:
             survey = explainer.survey(scene.classifier, scene.picture, setting)
@@ -223,8 +287,18 @@ def _evidence(explainer: Explainer, scene: Scene, methods: Methods) -> str:
             continue  # its panel says why there is no such survey
         if survey.known.all():
             return strongest_window(survey, scene.classifier.class_names)
-        awaited |= setting in dict(methods.maps).values()
-    return "Looking for the window that matters most …" if awaited else ""
+    return None
+
+
+def _evidence_html(finding: Finding | None, methods: Methods) -> str:
+    """The sentence that says why; until it is known, that it is being looked for."""
+    if finding is None:
+        asked = {methods.small, methods.large}.intersection(dict(methods.maps).values())
+        words = "Looking for the window that matters most …" if asked else ""
+        return f'<p class="wil-evidence">{words}</p>'
+    words = escape(finding.marked).replace(" %", "&nbsp;%")
+    words = words.replace(MARKED, f"<mark>{MARKED}</mark>", 1)
+    return f'<p class="wil-evidence">{words}{_way_to(COVER, "Cover it yourself")}</p>'
 
 
 def _inspect(explainer: Explainer, boards: Sequence[Board], whole_photo: bool) -> None:

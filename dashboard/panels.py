@@ -20,7 +20,6 @@ PHOTO_SIDE = 640  # pixels; what a panel can show on a large screen
 
 # A badge says the same by its mark, its words and its colour.
 MARKS = {True: "✓", False: "✗", None: "~"}
-_BADGES = {False: "wil-badges", True: ""}  # there is room for badges before they are known
 GOOD = {True: "good", False: "bad", None: "mixed"}
 
 
@@ -32,11 +31,14 @@ class ScaleBar:
         colours: CSS colours from low to high.
         ticks: numbers as text, spread evenly from low to high.
         units: what the numbers count.
+        low, high: what the colours at the ends say, in words; "" for nothing.
     """
 
     colours: tuple[str, ...]
     ticks: tuple[str, ...]
     units: str
+    low: str = ""
+    high: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,14 @@ class Outline:
 
     Attributes:
         left, top, width, height: percent.
-        kind: "crop" greys what lies outside, "window" does not.
+        kind: "crop" greys what lies outside; "window" is one to scale; "mark" is spoken of.
     """
 
     left: float
     top: float
     width: float
     height: float
-    kind: Literal["crop", "window"]
+    kind: Literal["crop", "window", "mark"]
 
 
 @dataclass(frozen=True)
@@ -113,16 +115,28 @@ def panel_html(panel: Panel) -> str:
     """One panel."""
     return (
         f'<section class="wil-panel {panel.state}" data-panel="{escape(panel.title)}">'
-        f"<h4>{escape(panel.title)}</h4>"
-        f'<div class="wil-box">{_picture(panel)}</div>'
-        f'<div class="wil-scale">{_scale(panel.bar)}</div>'
+        f"<h2>{escape(panel.title)}</h2>"
+        f'<div class="wil-box">{picture_html(panel)}</div>'
+        f'<div class="wil-scale">{scale_html(panel.bar)}</div>'
         f'<p class="wil-caption">{escape(panel.caption)}</p>'
         f'<div class="wil-sum">{_meter(panel.meter)}</div>'
-        f'<div class="{_BADGES[panel.badges is None]}">{_badges(panel)}</div></section>'
+        f"{trust_html(panel)}</section>"
     )
 
 
-def _picture(panel: Panel) -> str:
+def large_html(panel: Panel) -> str:
+    """A panel as one of the pair: its title is a line below it."""
+    words = panel.caption if panel.bar is None or panel.state != "done" else ""
+    return (
+        f'<section class="wil-lead {panel.state}" data-panel="{escape(panel.title)}">'
+        f'<div class="wil-box">{picture_html(panel)}</div>'
+        f'<div class="wil-scale">{scale_html(panel.bar)}</div>'
+        f'<p class="wil-caption"><b>{escape(panel.title)}</b> {escape(words)}</p></section>'
+    )
+
+
+def picture_html(panel: Panel) -> str:
+    """Its picture, the map over it and what is outlined; a word while there is nothing."""
     if panel.picture is None:
         words = "no map" if panel.state == "failed" else "waiting …"
         return f'<span class="wil-waiting">{words}</span>'
@@ -135,7 +149,9 @@ def _picture(panel: Panel) -> str:
         layers.append(f'<img class="map" src="{panel.overlay}" alt="" style="{_place(place)}">')
     layers += [f'<div class="wil-{o.kind}" style="{_place(o)}"></div>' for o in panel.outlines]
     shape = f"aspect-ratio:{width}/{height};{side}"
-    return f'<div class="wil-photo" style="{shape}">{"".join(layers)}</div>'
+    # A map can take the focus: the arrow keys then read its values, as the pointer does.
+    focus = ' tabindex="0"' if panel.overlay is not None else ""
+    return f'<div class="wil-photo" style="{shape}"{focus}>{"".join(layers)}</div>'
 
 
 def _place(outline: Outline) -> str:
@@ -152,13 +168,19 @@ def _meter(meter: Meter | None) -> str:
     return f"<p>{escape(meter.words)}</p>{bar}"
 
 
-def _badges(panel: Panel) -> str:
-    """Mark, words and number of each measure; pressed, they open its evidence."""
-    if not panel.badges:
-        return ""
-    from core.trust import MEASURES  # as above
+def trust_html(panel: Panel) -> str:
+    """How far to trust a map: one line, which opens mark, words and number of each measure.
 
-    return "".join(
+    Nothing for a map that is not judged; room for the line while it is not known.
+    """
+    if panel.badges is None:
+        return "<div></div>"
+    if not panel.badges:
+        return '<div class="wil-trust"></div>'
+    from core.trust import MEASURES, summary  # as above
+
+    checks, _, found = summary(panel.badges).partition(": ")
+    badges = "".join(
         f'<button type="button" class="{GOOD[badge.good]}" '
         f'data-link="{json_attribute([panel.title, badge.measure])}" '
         f'title="{escape(MEASURES[badge.measure])}: show the evidence">'
@@ -166,16 +188,23 @@ def _badges(panel: Panel) -> str:
         f"<i>{escape(badge.figure)}</i></button>"
         for badge in panel.badges
     )
+    return (
+        f'<details class="wil-trust"><summary><b>{escape(checks)}:</b> {escape(found)}</summary>'
+        f'<div class="wil-badges">{badges}</div></details>'
+    )
 
 
-def _scale(bar: ScaleBar | None) -> str:
+def scale_html(bar: ScaleBar | None) -> str:
+    """A colour bar, its numbers, and what its ends say."""
     if bar is None:
         return ""
     ticks = [escape(tick) for tick in bar.ticks]
     middle = len(ticks) // 2
     ticks[middle] += f" {escape(bar.units)}"
     gradient = f"linear-gradient(to right,{','.join(bar.colours)})"
+    words = "".join(f"<span>{escape(end)}</span>" for end in (bar.low, bar.high))
     return (
         f'<div class="bar" style="background:{gradient}"></div>'
         f'<div class="ticks">{"".join(f"<span>{tick}</span>" for tick in ticks)}</div>'
+        f'<div class="ends">{words}</div>'
     )

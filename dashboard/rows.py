@@ -14,7 +14,7 @@ from core.settings import IntegratedGradientsSetting, OcclusionSetting, Setting
 from core.story import percent
 from core.text import markdown
 from core.windows import sizes_around
-from dashboard import state
+from dashboard import controls, state
 from dashboard.board import Board
 from dashboard.methods import Methods
 from dashboard.panels import Panel, panels_html
@@ -99,7 +99,8 @@ def reproduce_study(explainer: Explainer, scene: Scene) -> list[Board]:
         except UserError as error:
             st.error(markdown(str(error)))
             continue
-        words = f"{state.gallery()[name].title}: {top.name}, {percent(top.probability)}"
+        title = state.gallery()[name].title
+        words = f"{title}: {top.name}, {percent(top.probability)}"
         maps = study.maps(name)
         windows = [setting for setting in maps.values() if isinstance(setting, OcclusionSetting)]
         front = [replace(input_panel(each, windows), title=words)]
@@ -112,4 +113,22 @@ def reproduce_study(explainer: Explainer, scene: Scene) -> list[Board]:
                 columns=4,
             )
         )
+        st.button(
+            markdown(f"Open {title} with these windows"),
+            key=f"preset_{name}",
+            on_click=_open_preset,
+            args=(name,),
+        )
     return boards
+
+
+def _open_preset(name: str) -> None:
+    """Show a picture of the study with its two windows."""
+    state.choose_sample(name)
+    small, large = study.WINDOWS[name]
+    values = small.window, small.stride, large.window, large.stride
+    keys = ("small_window", "small_stride", "large_window", "large_stride")
+    st.session_state.update(zip(keys, values, strict=True))
+    st.session_state.update(
+        target=controls.PREDICTED, contrast=controls.NOTHING, tab="Side by side"
+    )

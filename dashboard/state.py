@@ -13,6 +13,7 @@ from core.explainer import Explainer
 from core.judging import Judge
 from core.picture import Picture, picture_from_bytes, picture_from_file, read_picture
 from core.preprocessing import Box
+from core.rendering import data_uri
 from core.samples import Sample, samples
 from core.text import plain, quoted
 from core.turns import Line
@@ -212,6 +213,11 @@ def opened(slot: str, upload: str, data: bytes) -> Picture:
 def choose_upload() -> None:
     """Take this session's upload as the picture again."""
     _take(UPLOAD)
+
+
+def upload_thumbnail(side: int) -> str:
+    """This session's upload, small, as an address."""
+    return data_uri(st.session_state["uploaded"].thumbnail(side).convert("RGB"), "JPEG")
 
 
 def choose_sample(name: str) -> None:

@@ -1,6 +1,6 @@
 """What lies under the panels: things to try, each in a tab that is drawn only while it is open."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
@@ -23,19 +23,26 @@ from dashboard.export import draw_export
 from dashboard.methods import Methods
 from dashboard.pairs import draw_pair
 from dashboard.panels import Panel, panels_html
-from dashboard.view import Look, Scene, bars_html, input_uri, photo_uri
+from dashboard.view import Look, Scene, bars_html, drawn, input_uri, photo_uri
 
-FLIPS, COVER, CROP, COMPARE, PAIR, SIZES, BASELINES_TAB, TRUST, STUDY, EXPORT = TABS = (
-    "What flips it",
-    "Cover it yourself",
-    "Choose the crop",
+SIDE_BY_SIDE, TRY, COMPARE, TRUST, EXPORT = TABS = (
+    "Side by side",
+    "Try it",
     "Compare",
-    "Two side by side",
-    "Window sizes",
-    "Baselines",
-    "How far to trust it",
-    "The study",
+    "Trust",
     "Export",
+)
+COVER, FLIPS, CROP, SIZES = TRIALS = (
+    "Cover it yourself",
+    "What flips it",
+    "Choose the crop",
+    "Window sizes",
+)
+PAIR, BASELINES_ROWS, DIVIDER, STUDY = COMPARISONS = (
+    "Two side by side",
+    "Baselines",
+    "Picture and map",
+    "The study",
 )
 _LISTED = 6  # windows named in the flip map's list
 
@@ -44,35 +51,88 @@ def draw_tabs(
     explainer: Explainer,
     scene: Scene,
     question: Question,
+    methods: Methods,
+    look: Look,
+    side_by_side: Callable[[], Board],
+) -> list[Board]:
+    """Draw the row of all maps, and what is in the open tab from what is known.
+
+    Args:
+        explainer, scene, question, methods, look: what the page shows.
+        side_by_side: draws that row, in the first tab, and returns it.
+
+    Returns:
+        The boards of the row and of the open tab, whose maps may be missing.
+    """
+    tabs = dict(zip(TABS, st.tabs(TABS, key="tab", bind="query-params"), strict=True))
+    with tabs[SIDE_BY_SIDE]:
+        board = side_by_side()
+    opened = next((name for name, tab in tabs.items() if tab.open), SIDE_BY_SIDE)
+    with tabs[opened]:
+        if opened == TRY:
+            return [board, *_try(explainer, scene, question, methods, look)]
+        if opened == COMPARE:
+            return [board, *_compare(explainer, scene, question, board, methods, look)]
+        if opened == TRUST:
+            return [board, *draw_evidence(explainer, scene, question, board, methods, look)]
+        if opened == EXPORT:
+            draw_export(explainer, scene, question, methods, look, board.judgements)
+    return [board]
+
+
+def open_part(part: str) -> None:
+    """Open a tab, or a part of one, if there is such a one; for use in a callback."""
+    if part in TABS:
+        st.session_state["tab"] = part
+    for key, tab, parts in (("try", TRY, TRIALS), ("compare", COMPARE, COMPARISONS)):
+        if part in parts:
+            st.session_state.update({"tab": tab, key: part})
+
+
+def _part(key: str, parts: Sequence[str]) -> str:
+    chosen: str = st.segmented_control(
+        "Part",
+        parts,
+        default=parts[0],
+        key=key,
+        bind="query-params",
+        required=True,
+        label_visibility="collapsed",
+    )
+    return chosen
+
+
+def _try(
+    explainer: Explainer, scene: Scene, question: Question, methods: Methods, look: Look
+) -> list[Board]:
+    part = _part("try", TRIALS)
+    if part == SIZES:
+        return rows.window_sizes(explainer, scene, question, methods, look)
+    if part == COVER:
+        _cover(explainer, scene, question)
+    elif part == FLIPS:
+        _flips(explainer, scene, methods)
+    else:
+        _crop(scene)
+    return []
+
+
+def _compare(
+    explainer: Explainer,
+    scene: Scene,
+    question: Question,
     board: Board,
     methods: Methods,
     look: Look,
 ) -> list[Board]:
-    """Draw the open tab from what is known; returns the boards in it, whose maps may be missing."""
-    for name, tab in zip(TABS, st.tabs(TABS, key="tab", bind="query-params"), strict=True):
-        if not tab.open:
-            continue
-        with tab:
-            if name == FLIPS:
-                _flips(explainer, scene, methods)
-            elif name == COVER:
-                _cover(explainer, scene, question)
-            elif name == CROP:
-                _crop(scene)
-            elif name == COMPARE:
-                _compare(scene, board.maps, look)
-            elif name == SIZES:
-                return rows.window_sizes(explainer, scene, question, methods, look)
-            elif name == BASELINES_TAB:
-                return rows.compare_baselines(explainer, scene, question, methods, look)
-            elif name == PAIR:
-                return draw_pair(explainer, scene, question, methods, look)
-            elif name == TRUST:
-                return draw_evidence(explainer, scene, question, board, methods, look)
-            elif name == EXPORT:
-                draw_export(explainer, scene, question, methods, look, board.judgements)
-            else:
-                return rows.reproduce_study(explainer, scene)
+    part = _part("compare", COMPARISONS)
+    if part == PAIR:
+        return draw_pair(explainer, scene, question, methods, look)
+    if part == BASELINES_ROWS:
+        return rows.compare_baselines(explainer, scene, question, methods, look)
+    if part == STUDY:
+        return rows.reproduce_study(explainer, scene)
+    _divider(scene, board.maps, look)
     return []
 
 
@@ -190,7 +250,7 @@ def _crop(scene: Scene) -> None:
         st.rerun()
 
 
-def _compare(scene: Scene, maps: Mapping[str, Attribution], look: Look) -> None:
+def _divider(scene: Scene, maps: Mapping[str, Attribution], look: Look) -> None:
     """A divider between the photo and a map."""
     if not maps:
         st.caption("Waiting for the first map.")
@@ -200,7 +260,7 @@ def _compare(scene: Scene, maps: Mapping[str, Attribution], look: Look) -> None:
         "Map", list(titles), default=next(iter(titles)), key="compared", required=True
     )
     title = titles[chosen]
-    values = maps[title].values
+    values = drawn(maps[title], look)
     overlay = data_uri(indexed(values, look.display, scale([values], look.display)))
     place, _ = st.columns([1, 1])
     with place:

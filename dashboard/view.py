@@ -7,14 +7,24 @@ from typing import Any
 
 from core.attribution import Attribution
 from core.cache import BoundedCache
+from core.methods import FINE, UNSIGNED
 from core.models import Classifier, ClassScore
 from core.picture import Picture
 from core.preprocessing import Box
 from core.readout import Readout, packed
-from core.rendering import Display, backdrop, colour_bar, data_uri, indexed, scale
+from core.rendering import (
+    NEIGHBOURHOOD,
+    Display,
+    backdrop,
+    colour_bar,
+    data_uri,
+    indexed,
+    neighbourhood_sums,
+    scale,
+)
 from core.scores import UNITS, Question
 from core.settings import OcclusionSetting
-from core.story import number, percent
+from core.story import Finding, number, percent
 from core.text import escape, json_attribute
 from core.wording import baseline_words, checked, completeness, emptiness, settings_words
 from dashboard.panels import PHOTO_SIDE, Meter, Outline, Panel, ScaleBar, photo_address
@@ -37,6 +47,7 @@ class Look:
         held_scale: whether scales stay as they are when the maps change.
         whole_photo: whether maps are put back on the whole photo.
         unit_scale: whether the colour bars go from 0 to 1, as Captum's do, in place of the units.
+        summed: whether maps with a value for each pixel are shown as sums over a small square.
     """
 
     display: Display
@@ -44,6 +55,7 @@ class Look:
     held_scale: bool
     whole_photo: bool
     unit_scale: bool
+    summed: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,7 @@ class Scene:
 
 def photo_panel(scene: Scene, settings: Sequence[OcclusionSetting]) -> Panel:
     """The whole photo, what lies outside the model's crop greyed, the windows to scale in it."""
-    crop = _crop_outline(scene)
+    crop = crop_outline(scene)
     width, height = scene.picture.image.size
     return Panel(
         title="Photo",
@@ -101,12 +113,19 @@ def map_scales(
 
     Maps share their scale with those of the same title ``beside`` them.
     """
-    every = [attribution.values for attribution in (*maps.values(), *beside.values())]
+    every = [drawn(attribution, look) for attribution in (*maps.values(), *beside.values())]
     scales = {}
     for title, attribution in maps.items():
-        pair = [attribution.values, *(each.values for each in (beside.get(title),) if each)]
+        pair = [drawn(each, look) for each in (attribution, beside.get(title)) if each]
         scales[title] = scale(every if look.same_scale else pair, look.display)
     return scales
+
+
+def drawn(attribution: Attribution, look: Look) -> Any:
+    """The values of a map as they are drawn, float32 (H, W)."""
+    if look.summed and attribution.method in FINE:
+        return neighbourhood_sums(attribution.values)
+    return attribution.values
 
 
 def map_panel(
@@ -127,32 +146,59 @@ def map_panel(
     if look.unit_scale:
         ticks, unit = ["0", "1"], "of the scale's end"
     whole = look.whole_photo
+    low_words, high_words = _ends_in_words(attribution, look, ends)
     return Panel(
         title=title,
         alt=f"{title}: which pixels speak for {names[attribution.target]}, "
         f"from {ticks[0]} to {ticks[-1]} {unit}.",
         picture=backdrop_uri(scene, whole),
         size=scene.picture.image.size if whole else (scene.side, scene.side),
-        overlay=data_uri(indexed(attribution.values, look.display, ends)),
-        overlay_place=_crop_outline(scene) if whole else None,
-        outlines=(_crop_outline(scene),) if whole else (),
-        bar=ScaleBar(tuple(colour_bar(look.display, ends)), tuple(ticks), unit),
-        caption=progress or caption(attribution, names),
+        overlay=data_uri(indexed(drawn(attribution, look), look.display, ends)),
+        overlay_place=crop_outline(scene) if whole else None,
+        outlines=(crop_outline(scene),) if whole else (),
+        bar=ScaleBar(
+            tuple(colour_bar(look.display, ends)), tuple(ticks), unit, low_words, high_words
+        ),
+        caption=progress or caption(attribution, names, look),
         meter=None if progress else meter(attribution),
     )
 
 
-def caption(attribution: Attribution, class_names: tuple[str, ...]) -> str:
+def _ends_in_words(
+    attribution: Attribution, look: Look, ends: tuple[float, float]
+) -> tuple[str, str]:
+    """What the colours at both ends of a scale say."""
+    low, high = ends
+    if attribution.method in UNSIGNED or look.display.sign == "absolute":
+        return "" if low < 0 else "no influence", "strong influence"
+    return (
+        "speaks against" if low < 0 else "no influence",
+        "speaks for" if high > 0 else "no influence",
+    )
+
+
+def caption(attribution: Attribution, class_names: tuple[str, ...], look: Look) -> str:
     """Score explained, settings, forward passes used and time taken, in one line."""
+    passes = attribution.forward_passes
     parts = [
         question_words(attribution.question, class_names),
         settings_words(attribution),
         baseline_words(attribution),
         emptiness(attribution),
-        f"{attribution.forward_passes:,} passes, {attribution.seconds:.1f} s",
+        drawing_words(attribution, look),
+        f"{passes:,} pass{'' if passes == 1 else 'es'}, {attribution.seconds:.1f} s"
+        if passes
+        else "known before",
         checked(attribution),
     ]
     return " · ".join(filter(None, parts))
+
+
+def drawing_words(attribution: Attribution, look: Look) -> str:
+    """How the drawing differs from the values; empty where it does not."""
+    if not look.summed or attribution.method not in FINE:
+        return ""
+    return f"drawn as sums over {NEIGHBOURHOOD} × {NEIGHBOURHOOD} pixels, values as computed"
 
 
 def meter(attribution: Attribution) -> Meter | None:
@@ -184,7 +230,7 @@ def inspection(
         "units": unit,
     }
     if whole_photo:
-        crop = _crop_outline(scene)
+        crop = crop_outline(scene)
         shares = (crop.left, crop.top, crop.width, crop.height)
         message["place"] = [share / 100 for share in shares]
     if read.notes is not None:
@@ -207,6 +253,19 @@ def bars_html(entries: Sequence[ClassScore], asked: int) -> str:
         for entry in entries
     )
     return f'<div class="wil-top">{rows}</div>'
+
+
+def classes_html(entries: Sequence[ClassScore], target: int, name: str) -> str:
+    """The most probable classes, to be pressed; ``name`` is of the one that is explained."""
+    first, words = entries[0], ""
+    if target != first.index:
+        link = json_attribute(["class", str(first.index)])
+        words = (
+            f'<div class="wil-hint"><b>The maps explain {escape(name)}</b>, not the predicted '
+            f'{escape(first.name)}. <button type="button" class="wil-way" data-link="{link}">'
+            "Explain the prediction</button></div>"
+        )
+    return f'<div class="wil-hint">Press a class to explain it</div>{bars_html(entries, target)}{words}'
 
 
 def photo_uri(scene: Scene) -> str:
@@ -281,7 +340,26 @@ def _windows(
     return tuple(outlines)
 
 
-def _crop_outline(scene: Scene) -> Outline:
+def marked(scene: Scene, finding: Finding, whole: bool) -> Outline:
+    """The window of a finding on the model's input, or on the whole photo."""
+    crop = crop_outline(scene) if whole else Outline(0, 0, 100, 100, "crop")
+    return Outline(
+        crop.left + crop.width * finding.left / scene.side,
+        crop.top + crop.height * finding.top / scene.side,
+        crop.width * finding.width / scene.side,
+        crop.height * finding.height / scene.side,
+        "mark",
+    )
+
+
+def seen_share(scene: Scene) -> float:
+    """How much of the photo's area the model sees, 0..1."""
+    crop = crop_outline(scene)
+    return crop.width * crop.height / 1e4
+
+
+def crop_outline(scene: Scene) -> Outline:
+    """The part of the photo that the model sees."""
     left, top, right, bottom = scene.region
     width, height = scene.picture.image.size
     return Outline(

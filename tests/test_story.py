@@ -79,7 +79,12 @@ def test_the_strongest_window_that_changes_the_answer():
     # Logits 3.2, 2.4, 0; covering a column of the left half leaves 1.6: right wins.
     # e^2.4 / (e^1.6 + e^2.4 + 1) = 0.648. Both columns do the same, the first is named.
     found = survey(0.8, 0.6).run()
-    assert strongest_window(found, ("left", "right", "none")) == (
+    told = strongest_window(found, ("left", "right", "none"))
+    assert told.marked == (
+        "Cover the marked square, and it says right, 65 %. 1 other square would change it too."
+    )
+    assert (told.top, told.left, told.height, told.width) == (0, 0, 2, 1)
+    assert told.placed == (
         "Covering 2 × 1 pixels at row 0, column 0 turns it into right, 65 % (2 windows change it)."
     )
 
@@ -88,14 +93,20 @@ def test_one_window_alone():
     inputs = torch.tensor([0.0, 1.6, 0.6, 0.6]).expand(1, 1, 2, 4).clone()
     found = OcclusionSurvey(Logits(), inputs, window=(2, 1), stride=1).run()
     # Covering column 1 leaves 0, 2.4, 0: e^2.4 / (e^2.4 + 2) = 0.846.
-    assert strongest_window(found, ("left", "right", "none")) == (
-        "Covering 2 × 1 pixels at row 0, column 1 turns it into right, 85 %."
-    )
+    told = strongest_window(found, ("left", "right", "none"))
+    assert told.marked == "Cover the marked square, and it says right, 85 %."
+    assert told.placed == ("Covering 2 × 1 pixels at row 0, column 1 turns it into right, 85 %.")
 
 
 def test_no_window_changes_the_answer():
     # Logits 4, 0, 0: e^4 / (e^4 + 2) = 0.965; with a column covered e^2 / (e^2 + 2) = 0.787.
     found = survey(1.0, 0.0).run()
-    assert strongest_window(found, ("left", "right", "none")) == (
+    told = strongest_window(found, ("left", "right", "none"))
+    assert (told.top, told.left) == (0, 0)
+    assert told.marked == (
+        "No single square of 2 × 1 pixels changes the answer; covering the marked square takes it "
+        "from 96 % to 79 %."
+    )
+    assert told.placed == (
         "No single window of 2 × 1 pixels changes the answer; at worst it goes from 96 % to 79 %."
     )

@@ -3,8 +3,11 @@
 //
 // The page replaces the panels' HTML while maps form, so nothing is attached to them: the document
 // is listened to, and everything drawn lies in one layer over the page that takes no pointer events.
+// Who has no pointer gives a map the focus and moves with the arrow keys; what is there is read out.
 
 const INPUT = "What the model sees"; // the panel without values that still gets the crosshair
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const ACROSS = 28; // key strokes from one edge of a map to the other
 
 const mounted = new WeakMap();
 
@@ -26,14 +29,19 @@ class Inspector {
   constructor(root) {
     this.layer = root.querySelector(".layer");
     this.tip = root.querySelector(".tip");
+    this.spoken = root.querySelector(".spoken");
     this.marks = [];
     this.listening = new AbortController();
     const options = { passive: true, capture: true, signal: this.listening.signal };
     const at = (event) => {
+      this.aloud = false;
       this.pointer = [event.clientX, event.clientY];
       this.soon();
     };
     for (const name of ["pointermove", "pointerdown"]) document.addEventListener(name, at, options);
+    document.addEventListener("focusin", (event) => this.focus(event), options);
+    document.addEventListener("focusout", (event) => event.target.matches?.(".wil-photo") && this.leave(), options);
+    document.addEventListener("keydown", (event) => this.key(event), { ...options, passive: false });
     for (const name of ["scroll", "resize"]) window.addEventListener(name, () => this.soon(), options);
     document.documentElement.addEventListener("pointerleave", () => this.leave(), options);
     window.addEventListener("blur", () => this.leave(), options);
@@ -55,6 +63,28 @@ class Inspector {
       this.frame = null;
       this.show();
     });
+  }
+
+  focus({ target }) {
+    if (!target.matches?.(".wil-photo:focus-visible")) return;
+    const { left, top, width, height } = target.getBoundingClientRect();
+    this.aloud = true;
+    this.pointer = [left + width / 2, top + height / 2];
+    this.soon();
+  }
+
+  key(event) {
+    const step = STEPS[event.key];
+    const photo = document.activeElement;
+    if (!step || !this.pointer || !photo?.matches(".wil-photo")) return;
+    event.preventDefault(); // the page would scroll
+    const { left, top, width, height } = photo.getBoundingClientRect();
+    const along = (at, by, from, size) => Math.min(Math.max(at + (by * size) / ACROSS, from), from + size - 1);
+    this.pointer = [
+      along(this.pointer[0], step[0], left, width),
+      along(this.pointer[1], step[1], top, height),
+    ];
+    this.soon();
   }
 
   leave() {
@@ -79,6 +109,7 @@ class Inspector {
     this.tip.replaceChildren(
       ...lines.map((text) => Object.assign(document.createElement("div"), { textContent: text })),
     );
+    if (this.aloud) this.spoken.textContent = lines.join(". ");
     // The top layer: no panel, column or sidebar cuts it off.
     if (!this.layer.matches(":popover-open")) this.layer.showPopover();
     this.mark(x, y);
@@ -93,7 +124,7 @@ class Inspector {
   }
 
   mark(x, y) {
-    const photos = [...document.querySelectorAll(".wil-panel[data-panel] .wil-photo")].filter(
+    const photos = [...document.querySelectorAll("[data-panel] .wil-photo")].filter(
       (photo) => titleOf(photo) === INPUT || this.panels.has(titleOf(photo)),
     );
     while (this.marks.length > photos.length) this.marks.pop().remove();
@@ -127,7 +158,7 @@ function inputFrame(photo, panel) {
 }
 
 function titleOf(photo) {
-  return photo.closest(".wil-panel")?.dataset.panel;
+  return photo.closest("[data-panel]")?.dataset.panel;
 }
 
 // Decoded when first asked for: a map of pixels is a quarter of a megabyte.

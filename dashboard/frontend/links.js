@@ -2,6 +2,7 @@
 //
 // The page replaces that HTML while maps form, so the document is listened to. That this runs at all
 // says that the browser is through with loading and drawing the page, which Python waits for.
+// A button with data-settings opens and closes the sidebar.
 
 const mounted = new WeakMap();
 
@@ -10,6 +11,7 @@ export default function (component) {
   const listening = new AbortController();
   mounted.set(component.parentElement, listening);
   const press = (event) => {
+    if (event.target.closest?.("[data-settings]")) settings()?.click();
     const link = event.target.closest?.("[data-link]")?.dataset.link;
     if (link) component.setTriggerValue("clicked", JSON.parse(link));
   };
@@ -17,4 +19,12 @@ export default function (component) {
   document.documentElement.dataset.wilLinks = ""; // the style sheet lets them be pressed from now on
   if (!component.data.stands) component.setTriggerValue("stands", true);
   return () => listening.abort();
+}
+
+// Streamlit's own button for that: the one to open the sidebar is there only while it is closed.
+function settings() {
+  return (
+    document.querySelector('[data-testid="stExpandSidebarButton"]') ??
+    document.querySelector('[data-testid="stSidebarCollapseButton"] button')
+  );
 }

@@ -1,0 +1,54 @@
+"""The bar at the top: the sample pictures, one's own photo, and the ways to the other pages."""
+
+import streamlit as st
+
+from core.rendering import data_uri
+from core.text import escape, markdown
+from dashboard import state
+from dashboard.skeleton import Skeleton
+
+_THUMBNAIL_SIDE = 96  # pixels; twice what is shown, for sharp screens
+
+
+def draw_gallery(places: Skeleton) -> None:
+    """Samples and upload; the choice is in `state.current_picture`."""
+    source = st.session_state["source"]
+    pictures = {name: _thumbnail(name) for name in state.gallery()}
+    with places.gallery:
+        for name, sample in state.gallery().items():
+            _picture_button(name, sample.title, source == name)
+        if "uploaded" in st.session_state:
+            pictures[state.UPLOAD] = state.upload_thumbnail(_THUMBNAIL_SIDE)
+            _picture_button(state.UPLOAD, "Your photo", source == state.UPLOAD)
+    with places.upload:
+        st.file_uploader(
+            "Your own photo",
+            type=state.UPLOAD_TYPES,
+            key="uploader",
+            on_change=state.accept_upload,
+            label_visibility="collapsed",
+            help="At most 20 MB and 50 megapixels. It stays in this browser session's memory.",
+        )
+        rules = "".join(
+            f".st-key-sample_{escape(name)} button {{ background-image: url({address}) }}"
+            for name, address in pictures.items()
+        )
+        st.html(f"<i hidden></i><style>{rules}</style>")
+
+
+def _picture_button(name: str, title: str, chosen: bool) -> None:
+    """A picture that is its own button; its style is a background, its name is for all to read."""
+    st.button(
+        markdown(title),
+        key=f"sample_{name}",
+        type="primary" if chosen else "tertiary",
+        help=markdown(title),
+        on_click=state.choose_upload if name == state.UPLOAD else state.choose_sample,
+        args=() if name == state.UPLOAD else (name,),
+    )
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _thumbnail(name: str) -> str:
+    """A sample's thumbnail as an address: bytes would be opened and encoded anew at each run."""
+    return data_uri(state.sample_picture(name).thumbnail(_THUMBNAIL_SIDE), "JPEG")

@@ -1,0 +1,93 @@
+"""The places of the page, from top to bottom, made before anything is known.
+
+The frame that stands until the model is loaded and the page itself fill the same places, so that
+what comes replaces what was there, and nothing jumps. Nothing here loads torch.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+_STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Where the parts of the page go. Each place holds one element, or is a container for several.
+
+    Attributes:
+        notices: container for what is to be told about the address.
+        gallery, upload, links: containers of the bar at the top.
+        headline: the answer in large type.
+        evidence: the sentence that says why.
+        notes: container for doubts about the answer.
+        photo, map: the large pair.
+        classes: the most probable classes.
+        question: container for the choice of the class that is explained.
+        thumbnails: the other maps, to be pressed.
+        more: container for the choice of maps.
+        tuning: container for the settings of the map that is shown.
+        trust: how far to trust that map.
+        below: container for the tabs.
+    """
+
+    notices: DeltaGenerator
+    gallery: DeltaGenerator
+    upload: DeltaGenerator
+    links: DeltaGenerator
+    headline: DeltaGenerator
+    evidence: DeltaGenerator
+    notes: DeltaGenerator
+    photo: DeltaGenerator
+    map: DeltaGenerator
+    classes: DeltaGenerator
+    question: DeltaGenerator
+    thumbnails: DeltaGenerator
+    more: DeltaGenerator
+    tuning: DeltaGenerator
+    trust: DeltaGenerator
+    below: DeltaGenerator
+
+
+def draw_style() -> None:
+    """The style of the page, as its first element.
+
+    Streamlit keeps HTML that is nothing but style apart, and applies it a moment after the page is
+    on the screen. So there is something else in it.
+    """
+    st.html(f"<i hidden></i><style>{_STYLE}</style>")
+
+
+def draw_skeleton() -> Skeleton:
+    """Make the places."""
+    notices = st.container()
+    with st.container(horizontal=True, vertical_alignment="center", key="bar"):
+        st.html('<p class="wil-name">Where It Looked</p>', width="content")
+        gallery = st.container(horizontal=True, key="gallery", width="content")
+        upload = st.container(key="upload", width="content")
+        links = st.container(
+            horizontal=True,
+            horizontal_alignment="right",
+            vertical_alignment="center",
+            key="links_bar",
+        )
+    with st.container(gap=None, key="answer"):
+        headline, evidence, notes = st.empty(), st.empty(), st.container(gap="xxsmall")
+    pair, side = st.columns([2, 1.08], gap="medium")
+    with pair, st.container(key="pair"):
+        left, right = st.columns(2, gap="medium")
+        photo, heat = left.empty(), right.empty()
+    with side, st.container(gap="xsmall", key="side"):
+        classes = st.empty()
+        question = st.container(gap="xxsmall", key="question")
+        with st.container(horizontal=True, vertical_alignment="top", key="maps_bar"):
+            thumbnails = st.empty()
+            more = st.container(key="more_maps", width="content")
+        tuning = st.container(gap="xxsmall", key="tuning")
+        trust = st.empty()
+    return Skeleton(
+        *(notices, gallery, upload, links, headline, evidence, notes, photo, heat, classes),
+        *(question, thumbnails, more, tuning, trust, st.container()),
+    )

@@ -1,0 +1,138 @@
+"""The controls of the map that is shown large, beside it."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.errors import UserError
+from core.explainer import Explainer
+from core.scores import Question
+from core.settings import OcclusionSetting
+from core.text import escape, markdown
+from dashboard import kept
+from dashboard.live import about
+from dashboard.methods import LARGE, SMALL, TITLES, Methods
+from dashboard.view import Scene
+
+_SMOOTHED = ("smoothgrad", "smoothgrad_sq", "vargrad", "gradient_shap")
+_OF_LAYERS = ("grad_cam", "guided_grad_cam")
+# Fine where a pixel makes a difference, coarse where it makes none.
+_SIDES = (*range(1, 32), *range(32, 64, 2), *range(64, 128, 4), *range(128, kept.MAX_WINDOW + 1, 8))
+
+
+def draw_tuning(
+    explainer: Explainer, scene: Scene, question: Question, methods: Methods, chosen: str
+) -> None:
+    """Draw the controls of a map, by its name; nothing for a method without settings."""
+    if chosen in (SMALL, LARGE):
+        _windows(explainer, scene, question, methods, chosen)
+    if chosen == "integrated_gradients":
+        _choice(
+            "Steps",
+            "steps",
+            kept.STEPS,
+            "Points between the baseline and the picture, a pass forward and back each. enough: "
+            "placed where they are needed, until the map adds up to within 1 %.",
+        )
+    if chosen in _SMOOTHED:
+        st.slider("Noisy samples", *kept.SAMPLES, key="samples")
+        st.slider(
+            "Noise",
+            *kept.STDEV,
+            step=0.05,
+            key="stdev",
+            help="Standard deviation, in units of the model's normalised input; the study used 1.",
+        )
+        st.number_input("Seed", 0, kept.MAX_SEED, key="seed")
+    if chosen in _OF_LAYERS and methods.layers:
+        _choice(
+            "Layer",
+            "layer",
+            ("", *methods.layers[:-1]),
+            "The last layer of each size of map; the last of all is what the paper uses.",
+            {"": methods.layers[-1]},
+        )
+    if chosen == "superpixels":
+        st.slider("Superpixels", *kept.SEGMENTS, step=10, key="segments")
+
+
+def _choice(
+    words: str,
+    key: str,
+    options: Sequence[str],
+    about_it: str,
+    titles: dict[str, str] | None = None,
+) -> None:
+    st.selectbox(
+        words,
+        options,
+        format_func=lambda option: (titles or {}).get(option, option),
+        key=key,
+        help=about_it,
+    )
+
+
+def _windows(
+    explainer: Explainer, scene: Scene, question: Question, methods: Methods, chosen: str
+) -> None:
+    """Size and stride, and what they cost."""
+    prefix = "small" if chosen == SMALL else "large"
+    title = TITLES[chosen]
+    _side(f"{prefix}_window", "Window", f"{title}: side of the window in pixels", prefix)
+    _side(f"{prefix}_stride", "Stride", f"{title}: stride in pixels", prefix)
+    setting = methods.small if chosen == SMALL else methods.large
+    st.caption(markdown(_cost(explainer, scene, setting, question)))
+
+
+def _side(key: str, words: str, name: str, prefix: str) -> None:
+    """A number of pixels, as a slider and as a number to type."""
+    typed = f"{key}_typed"
+    st.session_state[typed] = st.session_state[key]
+    label, slider, number = st.columns([1.1, 4.4, 1.9], vertical_alignment="center", gap="small")
+    label.html(f'<span class="wil-label" aria-hidden="true">{escape(words)}</span>')
+    slider.select_slider(
+        name,
+        sorted({*_SIDES, st.session_state[key]}),
+        key=key,
+        label_visibility="collapsed",
+        on_change=_limit_stride,
+        args=(prefix,),
+    )
+    number.number_input(
+        f"{name}, as a number",
+        1,
+        kept.MAX_WINDOW,
+        key=typed,
+        label_visibility="collapsed",
+        on_change=_take_typed,
+        args=(key, prefix),
+    )
+
+
+def _take_typed(key: str, prefix: str) -> None:
+    st.session_state[key] = st.session_state[f"{key}_typed"]
+    _limit_stride(prefix)
+
+
+def _limit_stride(prefix: str) -> None:
+    """From one window to the next, at most the size: pixels would stay uncovered."""
+    stride = f"{prefix}_stride"
+    st.session_state[stride] = min(st.session_state[stride], st.session_state[f"{prefix}_window"])
+
+
+def _cost(explainer: Explainer, scene: Scene, setting: OcclusionSetting, question: Question) -> str:
+    """How many windows that is, and what is still to be done for them.
+
+    Nothing where there can be none, which the panel says.
+    """
+    try:
+        survey = explainer.survey(scene.classifier, scene.picture, setting)
+        cost = explainer.forecast(scene.classifier, scene.picture, setting, question)
+    except UserError:
+        return ""
+    windows = f"{survey.grid.count:,} window{'s' if survey.grid.count > 1 else ''}"
+    if not cost.passes:
+        return f"{windows}, all known"
+    if cost.known:
+        windows += f", {cost.known:,} known"
+    return f"{windows}, {'one pass each' if cost.seconds is None else about(cost.seconds)}"
