@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.attribution import Attribution
 from core.errors import UserError
@@ -117,12 +118,11 @@ class Board:
                 known = state.judge().known(self._case(title), how)
                 if known is not None:
                     self.judgements[title] = known
-        with st.container(key=f"panels_{name}"):
-            self._places = [st.empty() for _ in (*front, *settings)]
+        self._row = st.container(key=f"panels_{name}")
         if columns is not None:
             rule = f"grid-template-columns: repeat({columns}, 1fr) !important"
             st.html(f"<style>.st-key-panels_{name} {{ {rule} }}</style>")
-        self._shown: dict[int, Panel] = {}
+        self._shown: dict[int, tuple[Panel, DeltaGenerator]] = {}
         self._draw()
 
     def jobs(self) -> Iterator[Job[Attribution]]:
@@ -142,12 +142,17 @@ class Board:
                 continue
             case = self._case(title)
             yield Job(
-                f"How far to trust {title}",
+                self.judging(title),
                 state.judge().steps(case, self.how),
                 partial(state.judge().forecast, case, self.how),
                 partial(self._show_judgement, title),
                 partial(self._fail_judgement, title),
             )
+
+    @staticmethod
+    def judging(title: str) -> str:
+        """What the job is called that judges a map."""
+        return f"How far to trust {title}"
 
     def unjudged(self, title: str) -> str | None:
         """Why there is no judgement of a map, if that was tried in this session."""
@@ -237,9 +242,9 @@ class Board:
                 panel = Panel(title, words, badges=self._no_badges)
             panels.append(panel)
         for place, panel in enumerate([*self._front, *panels]):
-            if self._shown.get(place) != panel:  # a frame costs the browser what is new in it
-                self._places[place].html(panel_html(panel))
-                self._shown[place] = panel
+            shown, element = self._shown.get(place, (None, self._row))
+            if panel != shown:  # a frame costs the browser what is new in it
+                self._shown[place] = panel, element.html(panel_html(panel))
         self._watch(dict(zip(self.settings, panels, strict=True)))
         st.session_state[self._memory] = [(self.scene.picture.key, p) for p in panels]
 

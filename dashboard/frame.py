@@ -20,7 +20,6 @@ _HERE = Path(__file__).resolve().parent
 # browser has asked for it.
 ICON = "data:image/png;base64," + b64encode((_HERE / "icon.png").read_bytes()).decode()
 DEFAULT_SAMPLE = "swan"
-_MAPS = 3  # on the page, unless its address names others
 _CLASSES = 5  # in the list beside the pair
 # What the page says of the first picture, not shown: it keeps just as much room, on any screen.
 _LOADING = '<h1 class="wil-headline"><b>Loading the model …</b></h1>'

@@ -45,12 +45,13 @@ class Lead:
     def mark(self, finding: Finding | None) -> None:
         """Mark the window of which the sentence of evidence speaks."""
         self._finding = finding
-        self.show(self._panels)
+        self._draw("photo", large_html(self._outlined(self._photo, whole=True)))
+        if self._panels:
+            self.show(self._panels)
 
     def show(self, panels: Mapping[str, Panel]) -> None:
         """Draw these panels of maps, by title; what stands there already is left alone."""
         self._panels = panels
-        self._draw("photo", large_html(self._outlined(self._photo, whole=True)))
         panel = panels.get(self._maps.get(self._chosen, ""))
         heat, trust = "", ""
         if panel is not None:
@@ -74,7 +75,7 @@ class Lead:
 
     def _draw(self, place: str, html: str) -> None:
         if self._drawn.get(place) != html:
-            getattr(self._places, place).html(html or "<i></i>")
+            getattr(self._places, place).html(html)
             self._drawn[place] = html
 
 

@@ -84,6 +84,10 @@ def draw() -> None:
         model, device = controls.choose_model(not_usable)
     _draw_links(places, registry()[model].title)
     picture, expected = state.current_picture()
+    if st.session_state.get("last_model", (model, device)) != (model, device):
+        title = escape(registry()[model].title)
+        places.headline.html(f'<h1 class="wil-headline">Loading {title} …</h1>')
+        places.evidence.html("")
     try:
         with places.notices:
             classifier = _classifier(explainer, model, device)
@@ -92,8 +96,12 @@ def draw() -> None:
         ranking = classifier.ranking(logits, len(classifier.class_names))
     except UserError as error:
         _log.info("no prediction", exc_info=error)
-        places.headline.error(markdown(str(error)))
+        places.notices.error(markdown(str(error)))
         return
+    with st.sidebar:
+        record = classifier.record
+        facts = (f"{record.title} on {classifier.device}", record.top1, record.licence)
+        st.html(f'<p class="wil-facts">{escape(" · ".join(filter(None, facts)))}</p>')
     order = [entry.index for entry in ranking]
     _draw_answer(places, ranking, scene, expected)
     with places.question:
@@ -141,7 +149,7 @@ def draw() -> None:
 
     with places.below:
         board, *more = draw_tabs(explainer, scene, question, methods, look, side_by_side)
-    state.check_address((*controls.BOUND, "tab", "try", "compare"), controls.titles())
+    state.check_address((*controls.BOUND, "tab", "trial", "comparison"), controls.titles())
     kept.write_address()
     with places.notices:
         for sentence in state.notices():
@@ -159,7 +167,8 @@ def draw() -> None:
     judgements = list(board.judgement_jobs())
     if judgements and not (jobs and live.stopped(request)):
         live.wait_until_still()  # nobody asked for them, and they keep all cores busy
-        live.run_jobs(judgements, request, "judgements")
+        shown = {board.judging(methods.titled[chosen])} if methods.names else set()
+        live.run_jobs(judgements, request, "judgements", shown)
 
 
 def _draw_links(places: Skeleton, title: str) -> None:

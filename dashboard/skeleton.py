@@ -10,12 +10,29 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+_NOTHING = "<i hidden></i>"  # Streamlit refuses HTML that is empty
 _STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
+
+
+class Place:
+    """A place for one element, which keeps what the run before drew there until it is drawn anew.
+
+    ``st.empty()`` would take that away first: the page would flash at every move of a slider.
+    """
+
+    def __init__(self) -> None:
+        """Make room, in the present container."""
+        self._container = st.container()
+        self._element: DeltaGenerator | None = None
+
+    def html(self, body: str) -> None:
+        """Draw HTML here, in place of what was here."""
+        self._element = (self._element or self._container).html(body or _NOTHING)
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Where the parts of the page go. Each place holds one element, or is a container for several.
+    """Where the parts of the page go.
 
     Attributes:
         notices: container for what is to be told about the address.
@@ -37,17 +54,17 @@ class Skeleton:
     gallery: DeltaGenerator
     upload: DeltaGenerator
     links: DeltaGenerator
-    headline: DeltaGenerator
-    evidence: DeltaGenerator
+    headline: Place
+    evidence: Place
     notes: DeltaGenerator
-    photo: DeltaGenerator
-    map: DeltaGenerator
-    classes: DeltaGenerator
+    photo: Place
+    map: Place
+    classes: Place
     question: DeltaGenerator
-    thumbnails: DeltaGenerator
+    thumbnails: Place
     more: DeltaGenerator
     tuning: DeltaGenerator
-    trust: DeltaGenerator
+    trust: Place
     below: DeltaGenerator
 
 
@@ -57,7 +74,7 @@ def draw_style() -> None:
     Streamlit keeps HTML that is nothing but style apart, and applies it a moment after the page is
     on the screen. So there is something else in it.
     """
-    st.html(f"<i hidden></i><style>{_STYLE}</style>")
+    st.html(f"{_NOTHING}<style>{_STYLE}</style>")
 
 
 def draw_skeleton() -> Skeleton:
@@ -74,19 +91,22 @@ def draw_skeleton() -> Skeleton:
             key="links_bar",
         )
     with st.container(gap=None, key="answer"):
-        headline, evidence, notes = st.empty(), st.empty(), st.container(gap="xxsmall")
+        headline, evidence, notes = Place(), Place(), st.container(gap="xxsmall")
     pair, side = st.columns([2, 1.08], gap="medium")
     with pair, st.container(key="pair"):
         left, right = st.columns(2, gap="medium")
-        photo, heat = left.empty(), right.empty()
+        with left:
+            photo = Place()
+        with right:
+            heat = Place()
     with side, st.container(gap="xsmall", key="side"):
-        classes = st.empty()
+        classes = Place()
         question = st.container(gap="xxsmall", key="question")
         with st.container(horizontal=True, vertical_alignment="top", key="maps_bar"):
-            thumbnails = st.empty()
+            thumbnails = Place()
             more = st.container(key="more_maps", width="content")
         tuning = st.container(gap="xxsmall", key="tuning")
-        trust = st.empty()
+        trust = Place()
     return Skeleton(
         *(notices, gallery, upload, links, headline, evidence, notes, photo, heat, classes),
         *(question, thumbnails, more, tuning, trust, st.container()),

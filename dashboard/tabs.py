@@ -84,7 +84,7 @@ def open_part(part: str) -> None:
     """Open a tab, or a part of one, if there is such a one; for use in a callback."""
     if part in TABS:
         st.session_state["tab"] = part
-    for key, tab, parts in (("try", TRY, TRIALS), ("compare", COMPARE, COMPARISONS)):
+    for key, tab, parts in (("trial", TRY, TRIALS), ("comparison", COMPARE, COMPARISONS)):
         if part in parts:
             st.session_state.update({"tab": tab, key: part})
 
@@ -105,7 +105,7 @@ def _part(key: str, parts: Sequence[str]) -> str:
 def _try(
     explainer: Explainer, scene: Scene, question: Question, methods: Methods, look: Look
 ) -> list[Board]:
-    part = _part("try", TRIALS)
+    part = _part("trial", TRIALS)
     if part == SIZES:
         return rows.window_sizes(explainer, scene, question, methods, look)
     if part == COVER:
@@ -125,7 +125,7 @@ def _compare(
     methods: Methods,
     look: Look,
 ) -> list[Board]:
-    part = _part("compare", COMPARISONS)
+    part = _part("comparison", COMPARISONS)
     if part == PAIR:
         return draw_pair(explainer, scene, question, methods, look)
     if part == BASELINES_ROWS:

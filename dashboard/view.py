@@ -265,7 +265,8 @@ def classes_html(entries: Sequence[ClassScore], target: int, name: str) -> str:
             f'{escape(first.name)}. <button type="button" class="wil-way" data-link="{link}">'
             "Explain the prediction</button></div>"
         )
-    return f'<div class="wil-hint">Press a class to explain it</div>{bars_html(entries, target)}{words}'
+    hint = '<div class="wil-hint">Press a class to explain it</div>'
+    return f"{hint}{bars_html(entries, target)}{words}"
 
 
 def photo_uri(scene: Scene) -> str:

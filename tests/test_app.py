@@ -16,8 +16,10 @@ from core.explainer import Explainer
 from core.rendering import Display, colours, scale
 from core.scores import Question
 from core.settings import GradientSetting, OcclusionSetting, SmoothSetting
-from dashboard import controls, evidence, pairs, state
-from dashboard.methods import LARGE, TITLES, _cost
+from dashboard import controls, evidence, pairs, state, tabs
+from dashboard.methods import LARGE, TITLES
+from dashboard.tabs import TABS, TRIALS
+from dashboard.tuning import _cost
 from dashboard.view import Scene
 from tests.said import said
 
@@ -119,26 +121,9 @@ def test_another_sample(page):
     assert page.query_params["sample"] == "red_panda"
 
 
-@pytest.mark.parametrize(
-    ("name", "windows", "says"),
-    [
-        ("penguin", (22, 10, 50, 40), "king penguin, 80 %"),
-        ("swan", (15, 8, 60, 50), "king penguin, 53 %"),
-    ],
-)
-def test_presets_set_picture_and_sliders(page, name, windows, says):
-
-    page.button(key=f"preset_{name}").click().run(timeout=300)
-    assert not page.exception
-    keys = ("small_window", "small_stride", "large_window", "large_stride")
-    assert tuple(page.slider(key=key).value for key in keys) == windows
-    assert f"The model says {says}." in html(page)
-    assert f"Occlusion small {windows[0]}/{windows[1]}" in html(page)
-
-
 def test_a_slider_changes_its_map_and_no_other(page):
     before = {t: overlay(page, t) for t in ("Integrated Gradients", "Occlusion large 112/112")}
-    page.slider(key="small_window").set_value(64).run()
+    page.select_slider(key="small_window").set_value(64).run()
     assert not page.exception
     assert overlay(page, "Occlusion small 64/48").any()
     for title, pixels in before.items():
@@ -146,8 +131,8 @@ def test_a_slider_changes_its_map_and_no_other(page):
 
 
 def test_a_window_smaller_than_its_stride_takes_the_stride_along(page):
-    page.slider(key="small_window").set_value(40).run()
-    assert page.slider(key="small_stride").value == 40
+    page.select_slider(key="small_window").set_value(40).run()
+    assert page.select_slider(key="small_stride").value == 40
     assert overlay(page, "Occlusion small 40/40").any()
 
 
@@ -253,7 +238,7 @@ def test_bad_values_in_the_address_fall_back():
     assert not page.exception
     assert any('no sample "nobody"' in sentence for sentence in said(page.warning))
     assert any("asks for model 'none'" in sentence for sentence in said(page.warning))
-    assert 1 <= page.slider(key="small_window").value <= 224
+    assert 1 <= page.select_slider(key="small_window").value <= 224
     assert "The model says king penguin" in html(page)
 
 
@@ -264,15 +249,44 @@ def test_core_refuses_what_the_address_asks_for_and_the_other_maps_stand():
     assert overlay(page, "Occlusion large 112/112").any()
 
 
-@pytest.mark.parametrize("tab", ["What flips it", "Window sizes", "Choose the crop", "Compare"])
-def test_tabs(tab):
+@pytest.mark.parametrize("tab", TABS)
+def test_the_row_of_all_maps_is_there_whatever_is_open(tab):
     page = open_page(tab=tab)
     assert not page.exception
-    if tab == "What flips it":
+    assert overlay(page, "Occlusion small 48/48").any()
+
+
+@pytest.mark.parametrize("trial", TRIALS)
+def test_things_to_try(trial):
+    page = open_page(tab="Try it", trial=trial)
+    assert not page.exception
+    if trial == "What flips it":
         assert "windows of 48 pixels, coloured by the class" in html(page)
-    if tab == "Window sizes":
+    if trial == "Window sizes":
         assert "Window 24/" in html(page)
         assert "Window 192/" in html(page)
+
+
+def test_the_picture_beside_a_map():
+    page = open_page(tab="Compare", comparison="Picture and map")
+    assert not page.exception
+    assert page.segmented_control(key="compared").value == "Occlusion small"
+
+
+@pytest.mark.parametrize(
+    ("part", "opened"),
+    [
+        ("Export", {"tab": "Export"}),
+        ("Choose the crop", {"tab": "Try it", "trial": "Choose the crop"}),
+        ("Baselines", {"tab": "Compare", "comparison": "Baselines"}),
+        ("no such part", {}),
+    ],
+)
+def test_only_a_part_that_is_there_is_opened(monkeypatch, part, opened):
+    held = {}
+    monkeypatch.setattr(tabs.st, "session_state", held)
+    tabs.open_part(part)
+    assert held == opened
 
 
 def test_without_a_network_the_page_says_so_and_goes_on(page, monkeypatch, tmp_path):
@@ -343,7 +357,7 @@ def test_a_covered_picture_that_does_not_fit_is_one_sentence(monkeypatch):
 
     monkeypatch.setattr("dashboard.components.brush", lambda *_, **__: bytes([255]) * (224 * 28))
     monkeypatch.setattr("core.explainer.Explainer.covered", full)
-    page = open_page(tab="Cover it yourself")
+    page = open_page(tab="Try it", trial="Cover it yourself")
     assert not page.exception
     assert said(page.error) == ["A pass does not fit into memory: close other programs."]
     assert overlay(page, "Occlusion small 48/48").any()
@@ -352,7 +366,7 @@ def test_a_covered_picture_that_does_not_fit_is_one_sentence(monkeypatch):
 def test_the_maps_that_were_chosen_and_no_others():
     page = open_page(maps=["Grad-CAM", "Saliency"], small_window="37", small_stride="37")
     assert not page.exception
-    titles = re.findall(r'data-panel="([^"]+)"', html(page))
+    titles = re.findall(r'class="wil-panel[^"]*" data-panel="([^"]+)"', html(page))
     assert titles == ["Photo", "What the model sees", "Grad-CAM", "Saliency"]
     assert "weighted activation" in panel(page, "Grad-CAM")
     assert "logits per unit of input" in panel(page, "Saliency")
@@ -391,7 +405,7 @@ def test_the_baseline_is_chosen_and_named(query, words):
 
 
 def test_baselines_are_shown_as_pictures_above_the_maps_that_they_give():
-    page = open_page(tab="Baselines", maps=["Occlusion large"])
+    page = open_page(tab="Compare", comparison="Baselines", maps=["Occlusion large"])
     assert not page.exception
     assert "image/png" in panel(page, "Grey")
     for name in ("grey", "black", "white", "mean", "blur", "noise"):
@@ -406,7 +420,7 @@ def test_the_study_shows_its_six_maps(monkeypatch):
     monkeypatch.setattr(study, "SMOOTHING", quick)
     window = OcclusionSetting(112, 112)
     monkeypatch.setattr(study, "WINDOWS", {"penguin": (window, window), "swan": (window, window)})
-    page = open_page(tab="The study", maps=["Saliency"])
+    page = open_page(tab="Compare", comparison="The study", maps=["Saliency"])
     assert not page.exception
     panel(page, "Penguin: king penguin, 80 %")
     panel(page, "Swan: king penguin, 53 %")
@@ -415,8 +429,20 @@ def test_the_study_shows_its_six_maps(monkeypatch):
             overlay(page, f"{title} · {name}")
 
 
+def test_the_study_opens_its_pictures_with_its_windows(monkeypatch):
+    monkeypatch.setattr(study, "SMOOTHING", GradientSetting("saliency"))
+    windows = (OcclusionSetting(112, 96), OcclusionSetting(100, 80))
+    monkeypatch.setattr(study, "WINDOWS", {"penguin": windows, "swan": windows})
+    page = open_page(tab="Compare", comparison="The study", maps=["Occlusion small"])
+    page.button(key="preset_penguin").click().run()
+    assert not page.exception
+    assert "The model says king penguin, 80 %." in html(page)
+    overlay(page, "Occlusion small 112/96")
+    assert page.query_params["large_stride"] == ["80"]
+
+
 def test_how_far_to_trust_a_map():
-    page = open_page(judge="true", tab="How far to trust it", maps=["Occlusion large"])
+    page = open_page(judge="true", tab="Trust", maps=["Occlusion large"])
     assert not page.exception
     shown = panel(page, "Occlusion large 112/112")
     measures = re.findall(r"data-link=\"\[&quot;.*?&quot;, &quot;(\w+)&quot;\]", shown)
@@ -452,7 +478,7 @@ def test_a_judgement_that_cannot_be_made_is_said_and_not_tried_again(monkeypatch
 
     monkeypatch.setattr(state.judge(), "known", lambda *_: None)
     monkeypatch.setattr(state.judge(), "steps", refused)
-    page = open_page(judge="true", tab="How far to trust it", maps=["Saliency"])
+    page = open_page(judge="true", tab="Trust", maps=["Saliency"])
     assert not page.exception
     assert said(page.error) == ["This judgement does not fit into memory: choose a smaller model."]
     overlay(page, "Saliency")
@@ -469,7 +495,7 @@ def test_maps_are_not_judged_where_that_is_turned_off(page):
 
 
 def test_how_far_maps_agree():
-    page = open_page(tab="How far to trust it", evidence="Agreement", small_window="60")
+    page = open_page(tab="Trust", evidence="Agreement", small_window="60")
     assert not page.exception
     assert len(page.get("plotly_chart")) == 4
     for window in ("60/48", "45/45", "75/48", "60/60"):
@@ -510,7 +536,12 @@ def test_only_a_class_of_the_model_can_be_made_the_target(monkeypatch, index, ch
 
 
 def test_two_pictures_side_by_side_on_one_scale():
-    page = open_page(tab="Two side by side", other_picture="Penguin", maps=["Occlusion large"])
+    page = open_page(
+        tab="Compare",
+        comparison="Two side by side",
+        other_picture="Penguin",
+        maps=["Occlusion large"],
+    )
     assert not page.exception
     mine, theirs = (panel(page, f"Occlusion large 112/112 · {row}") for row in (1, 2))
     scales = [re.search(r'class="ticks">(.*?)</div>', each).group(1) for each in (mine, theirs)]
@@ -536,7 +567,7 @@ def test_two_pictures_side_by_side_on_one_scale():
 
 
 def test_a_photo_of_one_s_own_is_the_other_picture():
-    page = open_page(tab="Two side by side", maps=["Occlusion large"])
+    page = open_page(tab="Compare", comparison="Two side by side", maps=["Occlusion large"])
     page.selectbox(key="other_picture").set_value("own").run()
     assert not page.exception
     title = "Occlusion large 112/112 · 2"
@@ -554,7 +585,12 @@ def test_a_photo_of_one_s_own_is_the_other_picture():
 
 
 def test_another_baseline_side_by_side():
-    page = open_page(tab="Two side by side", other_baseline="black", maps=["Occlusion large"])
+    page = open_page(
+        tab="Compare",
+        comparison="Two side by side",
+        other_baseline="black",
+        maps=["Occlusion large"],
+    )
     assert not page.exception
     assert "baseline grey" in panel(page, "Occlusion large 112/112 · 1")
     assert "baseline black" in panel(page, "Occlusion large 112/112 · 2")
@@ -565,7 +601,7 @@ def test_a_model_that_is_not_here_leaves_the_page_as_it_is(monkeypatch):
         raise ModelError("Its weights cannot be had: choose another model.")
 
     monkeypatch.setattr(pairs.live, "run_download", refused)
-    page = open_page(tab="Two side by side", maps=["Occlusion large"])
+    page = open_page(tab="Compare", comparison="Two side by side", maps=["Occlusion large"])
     page.selectbox(key="other_model").set_value("resnet18").run()
     assert not page.exception
     assert "Its weights cannot be had: choose another model." in said(page.error)
@@ -574,7 +610,61 @@ def test_a_model_that_is_not_here_leaves_the_page_as_it_is(monkeypatch):
 
 def test_the_large_windows_say_why_while_the_small_ones_are_not_there():
     page = open_page(maps=TITLES[LARGE], small_window="44", small_stride="45")
-    sentence = re.search(r'class="wil-evidence">([^<]*)', html(page)).group(1)
-    assert "112 × 112 pixels" in sentence.replace("\N{NO-BREAK SPACE}", " ")
-    both = open_page()
-    assert "48 × 48 pixels" in re.search(r'class="wil-evidence">([^<]*)', html(both)).group(1)
+    assert marked(page) == (50.0, 50.0)  # in percent of the picture
+    side = 100 * 48 / 224
+    assert marked(open_page()) == pytest.approx((side, side), abs=0.01)
+
+
+def marked(page):
+    """Width and height of the window that is marked on the large map, in percent."""
+    lead = re.findall(r'class="wil-lead.*?</section>', html(page), re.DOTALL)[-1]
+    place = re.search(r'class="wil-mark" style="[^"]*width:([\d.]+)%;height:([\d.]+)%', lead)
+    return tuple(map(float, place.groups()))
+
+
+def test_a_press_on_a_thumbnail_shows_that_map_large_with_its_settings():
+    page = open_page(maps=["Occlusion small", "Integrated Gradients", "Grad-CAM"])
+    assert page.select_slider(key="small_window").value == 48
+    page.session_state["map"] = "grad_cam"  # as the thumbnail does
+    page.run()
+    assert not page.exception
+    assert 'wil-lead done" data-panel="Grad-CAM"' in html(page)
+    assert [each.key for each in page.select_slider] == []
+    assert page.selectbox(key="layer").value == ""
+    page.session_state["map"] = "occlusion_small"
+    page.run()
+    assert page.select_slider(key="small_window").value == 48
+    assert page.query_params["small_window"] == ["48"]
+
+
+def test_a_number_that_is_typed_moves_the_slider():
+    page = open_page()
+    page.number_input(key="small_window_typed").set_value(61).run()
+    assert not page.exception
+    assert page.select_slider(key="small_window").value == 61
+    overlay(page, "Occlusion small 61/48")
+
+
+def test_fine_maps_are_drawn_as_sums_and_said_to_be():
+    page = open_page(maps=["Integrated Gradients", "Occlusion large"])
+    summed = overlay(page, "Integrated Gradients")
+    assert "drawn as sums over 7 × 7 pixels" in panel(page, "Integrated Gradients")
+    assert "drawn as" not in panel(page, "Occlusion large 112/112")
+    page.toggle(key="summed").set_value(False).run()
+    assert "drawn as" not in panel(page, "Integrated Gradients")
+    assert (overlay(page, "Integrated Gradients") != summed).any()
+
+
+def test_what_takes_more_than_a_minute_asks_first(monkeypatch):
+    monkeypatch.setattr("dashboard.live._LONG_SECONDS", 0.0)
+    page = open_page(maps=["Occlusion large"], large_window="110", large_stride="110")
+    assert "Occlusion large 110/110: 9 passes" in captions(page)
+    assert 'class="map"' not in panel(page, "Occlusion large 110/110")
+    page.button(key="start_maps").click().run()
+    assert not page.exception
+    assert overlay(page, "Occlusion large 110/110").any()
+
+
+def test_when_the_explained_class_is_not_the_predicted_one_the_page_says_so():
+    page = open_page(target="goose", maps=["Occlusion large"])
+    assert "The maps explain goose</b>, not the predicted king penguin" in html(page)

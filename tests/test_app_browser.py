@@ -218,7 +218,9 @@ def test_the_address_opens_the_same_view_elsewhere(browser, url):
 
 def test_the_crop_decides(browser, url):
     with open_page(
-        browser, address(url, sample="kingfisher", tab="Choose the crop"), settled=False
+        browser,
+        address(url, sample="kingfisher", tab="Try it", trial="Choose the crop"),
+        settled=False,
     ) as page:
         finished(page, "Occlusion small 48/48")
         before = headline(page), overlay(page, "Occlusion small 48/48")
@@ -244,7 +246,9 @@ def test_the_crop_decides(browser, url):
 
 
 def test_cover_it_yourself(browser, url):
-    with open_page(browser, address(url, tab="Cover it yourself"), settled=False) as page:
+    with open_page(
+        browser, address(url, tab="Try it", trial="Cover it yourself"), settled=False
+    ) as page:
         finished(page, "Occlusion small 48/48")
         canvas = page.locator(".st-key-brush canvas")
         canvas.evaluate("canvas => canvas.scrollIntoView({block: 'center'})")
@@ -261,7 +265,9 @@ def test_cover_it_yourself(browser, url):
 
 
 def test_compare_slider(browser, url):
-    with open_page(browser, address(url, tab="Compare"), settled=False) as page:
+    with open_page(
+        browser, address(url, tab="Compare", comparison="Picture and map"), settled=False
+    ) as page:
         finished(page, "Occlusion small 48/48")
         divider = page.locator(".st-key-compare input[type=range]")
         divider.wait_for(timeout=1000 * PATIENCE)
@@ -278,7 +284,7 @@ def test_compare_slider(browser, url):
     [
         ({}, "Occlusion small 48/48"),
         ({"whole_photo": "true"}, "Occlusion small 48/48"),
-        ({"tab": "Window sizes"}, "Window 96/48"),
+        ({"tab": "Try it", "trial": "Window sizes"}, "Window 96/48"),
     ],
 )
 def test_the_pointer_reads_the_map(browser, url, settings, title):
@@ -329,7 +335,7 @@ def test_a_badge_opens_its_evidence(browser, url):
         page.keyboard.press("Enter")
         page.get_by_text("mean rank correlation").wait_for(timeout=1000 * PATIENCE)
         page.locator('.wil-panel[data-panel="All layers random"]').wait_for()
-        assert "tab=How+far+to+trust+it" in page.url
+        assert "tab=Trust" in page.url
 
 
 def _pixels(address):

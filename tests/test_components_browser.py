@@ -71,7 +71,7 @@ part = [0.25, 0.5, 0.5, 0.25] if st.toggle("A part of the photo") else None
 say("ran", state["runs"])
 place = st.empty()
 for progress in ("half", "whole"):
-    place.html(panels_html(panels).replace("</h4>", f" {progress}</h4>"))
+    place.html(panels_html(panels).replace("</h2>", f" {progress}</h2>"))
 values = np.arange(12) - 4.5
 values[11] = np.nan
 if hovering:

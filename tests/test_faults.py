@@ -41,7 +41,7 @@ def stands(page):
 
 def next_action_works(page):
     """Another window is surveyed."""
-    page.slider(key="small_window").set_value(50).run()
+    page.select_slider(key="small_window").set_value(50).run()
     assert not page.exception
     assert overlay(page, "Occlusion small 50/48").any()
 
@@ -57,12 +57,12 @@ def test_no_memory_in_the_middle_of_a_survey(shown, monkeypatch):
 
     scores = incremental.KeptActivations.rescore
     monkeypatch.setattr(incremental.KeptActivations, "rescore", scarce)
-    shown.slider(key="small_window").set_value(49).run()
+    shown.select_slider(key="small_window").set_value(49).run()
     assert len(batches) > 1
     assert "memory: choose a smaller model" in panel(shown, "Occlusion small 49/48")
     assert overlay(shown, LARGE).any()
     monkeypatch.undo()
-    shown.slider(key="small_window").set_value(48).run()
+    shown.select_slider(key="small_window").set_value(48).run()
     stands(shown)
     next_action_works(shown)
 

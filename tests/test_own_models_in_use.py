@@ -24,7 +24,7 @@ from core.scenes import read_talk
 from core.scores import Question
 from core.settings import OcclusionSetting
 from dashboard import state
-from dashboard.tabs import TABS
+from dashboard.tabs import TABS, TRIALS
 from tests.said import said
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -321,10 +321,16 @@ def test_the_page_offers_it_and_tells_of_the_broken_one(page):
 
 
 @pytest.mark.parametrize(
-    "tab", [tab for tab in TABS if tab not in ("Two side by side", "The study")]
+    "part",
+    [
+        *({"tab": tab} for tab in TABS if tab != "Compare"),
+        *({"tab": "Try it", "trial": trial} for trial in TRIALS),
+        {"tab": "Compare", "comparison": "Baselines"},
+        {"tab": "Compare", "comparison": "Picture and map"},
+    ],
 )
-def test_every_tab_takes_it(page, tab):
-    found = page(model="Pond birds", tab=tab, maps="occlusion_small")
+def test_every_tab_takes_it(page, part):
+    found = page(model="Pond birds", maps="occlusion_small", **part)
     assert "Pond birds on cpu" in html(found)
     assert not found.error
     assert not found.main.warning  # the address asks for nothing that is not there
@@ -342,14 +348,15 @@ def test_its_maps_are_judged(page):
 )
 def test_two_models_side_by_side_that_have_other_classes(page, mine, other):
     found = page(
-        model=mine, other_model=other, tab="Two side by side", maps="occlusion_small",
-        target="king penguin", **LARGE,
+        model=mine, other_model=other, tab="Compare", comparison="Two side by side",
+        maps="occlusion_small", target="king penguin", **LARGE,
     )  # fmt: skip
     assert not found.error
     assert html(found).count("logit of king penguin") >= 3  # of both: each has that class
     goose = page(
-        model="EfficientNet-Lite0", other_model="Pond birds", tab="Two side by side",
-        maps="occlusion_small", target="goose", contrast="black swan", **LARGE,
+        model="EfficientNet-Lite0", other_model="Pond birds", tab="Compare",
+        comparison="Two side by side", maps="occlusion_small", target="goose",
+        contrast="black swan", **LARGE,
     )  # fmt: skip
     assert not goose.error
     captions = said(goose.caption)
