@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Generator, Hashable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -30,6 +30,7 @@ _LOADING_SECONDS = 5.0
 _FRAME_GROWTH = 0.06  # seconds between frames for each second of the computation
 _STILL_SECONDS = 3.0
 _LONG_SECONDS = 60.0
+_TRIAL_SECONDS = 1.0
 _TICK_SECONDS = 0.05
 _log = logging.getLogger(__name__)
 Yielded = TypeVar("Yielded")
@@ -105,7 +106,8 @@ def run_jobs(
 ) -> bool:
     """Compute one after the other, the quickest first, each shown as it forms.
 
-    What takes longer than a minute is not begun before the person agrees, for these settings.
+    What takes longer than a minute waits until the person agrees, for these settings. Where that is
+    not known beforehand, it is begun, and left once it shows.
 
     Args:
         jobs: what is to be done.
@@ -124,7 +126,7 @@ def run_jobs(
         _stopped(jobs, place)
         return False
     agreed = st.session_state.get("agreed") == request
-    costly = [] if agreed else [job for job in jobs if _seconds(job) > _LONG_SECONDS]
+    costly = [] if agreed else [job for job in jobs if _is_long(job.forecast().seconds)]
     if len(costly) == len(jobs):
         _ask(costly, request, name, place)
         return False
@@ -139,43 +141,52 @@ def run_jobs(
     order = [job for job in jobs if job not in costly]
     order.sort(key=lambda job: (job.name not in first, _seconds(job)))
     progress.progress(0.0, markdown(f"{_total(order)} to go"))
-    finished = []
+    ends = []
     for i, job in enumerate(order):
         with state.line().admitted(waiting):  # for one job: others come between
-            finished.append(_guarded(job, order[i + 1 :], progress))
+            ends.append(_guarded(job, order[i + 1 :], progress, agreed))
+        if ends[-1] == "long":
+            costly.append(job)
     if costly:
         _ask(costly, request, name, place)
     else:
         place.empty()
-    return any(finished)
+    return "done" in ends
 
 
-def _guarded(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator) -> bool:
+def _guarded(
+    job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator, agreed: bool
+) -> Literal["done", "long", "failed"]:
     """Run one job; what goes wrong with it is told in its place and written to the log."""
     try:
         with closing(job.steps):
-            _run(job, later, progress)
+            return "done" if _run(job, later, progress, agreed) else "long"
     except UserError as error:
         _log.info("%s: not made", job.name, exc_info=error)
         job.fail(str(error))
     except Exception:  # noqa: BLE001 - no traceback reaches the page, and the other maps go on
         _log.exception("%s: not made", job.name)
         job.fail("Something went wrong here; the log has the details.")
-    else:
-        return True
-    return False
+    return "failed"
 
 
-def _run(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator) -> None:
+def _run(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator, agreed: bool) -> bool:
+    """Run one job to its end; False where it is left, because it takes long and nobody agreed."""
     started = time.monotonic()
     stands = components.page_stands()
     least = _FRAME_SECONDS if stands else _LOADING_SECONDS
     next_frame = started + (0 if stands else least)  # the first one as soon as there is something
     first = None
+    pace: tuple[float, int] | None = None  # since when passes are counted, and how many were made
     for step in job.steps:
         tick()
         now = time.monotonic()
         first = step.done if first is None else first
+        if pace is None and step.done > first:  # before it there is more to do than passes
+            pace = now, step.done
+        if not agreed and pace is not None and _is_long(_projected(step, now, *pace)):
+            job.show(step.snapshot(), f"{step.done:,} of {step.total:,} passes")
+            return False
         if step.done == step.total:
             job.show(step.snapshot(), None)
         elif now >= next_frame and step.done > first:
@@ -186,6 +197,18 @@ def _run(job: Job[Any], later: Sequence[Job[Any]], progress: DeltaGenerator) -> 
             taken = time.monotonic() - now
             growing = _FRAME_GROWTH * (now - started)
             next_frame = now + max(least, growing, taken / _DRAWING_SHARE)
+    return True
+
+
+def _projected(step: Point[Any], now: float, since: float, done: int) -> float | None:
+    """Seconds that all passes of a job take, once its pace has been seen for a while."""
+    if now - since < _TRIAL_SECONDS or step.done == done:
+        return None
+    return (now - since) / (step.done - done) * step.total
+
+
+def _is_long(seconds: float | None) -> bool:
+    return seconds is not None and seconds > _LONG_SECONDS
 
 
 def _stopped(jobs: Sequence[Job[Any]], place: DeltaGenerator) -> None:

@@ -17,6 +17,7 @@ from core.rendering import Display, colours, scale
 from core.scores import Question
 from core.settings import GradientSetting, OcclusionSetting, SmoothSetting
 from dashboard import controls, evidence, pairs, state, tabs
+from dashboard.kept import KEPT
 from dashboard.methods import LARGE, TITLES
 from dashboard.tabs import TABS, TRIALS
 from dashboard.tuning import _cost
@@ -330,8 +331,10 @@ def test_the_windows_lie_in_the_crop_to_scale():
         assert middles[0] == pytest.approx(middles[1], abs=0.02)
 
 
-def test_the_sidebar_says_what_the_windows_still_cost(page):
-    assert said(page.sidebar.caption)[-2:] == ["25 windows, all known", "4 windows, all known"]
+def test_beside_the_windows_stands_what_they_still_cost(page):
+    assert "25 windows, all known" in said(page.caption)
+    page.session_state["map"] = "occlusion_large"  # as its thumbnail does
+    assert "4 windows, all known" in said(page.run().caption)
 
 
 def test_the_cost_of_windows_before_they_are_known():
@@ -371,7 +374,8 @@ def test_the_maps_that_were_chosen_and_no_others():
     assert "weighted activation" in panel(page, "Grad-CAM")
     assert "logits per unit of input" in panel(page, "Saliency")
     assert not said(page.warning)
-    assert "Choose the map Occlusion small" in " ".join(said(page.caption))
+    flips = open_page(maps=["Saliency"], tab="Try it", trial="What flips it")
+    assert "Choose the map Occlusion small" in " ".join(said(flips.caption))
 
 
 def test_a_map_says_how_far_it_adds_up(page):
@@ -384,9 +388,10 @@ def test_methods_bring_their_own_settings():
     assert not page.exception
     assert "Saliency on 2 noisy copies, noise 0.3, seed 0" in panel(page, "SmoothGrad")
     assert re.search(r"\d+ patches", panel(page, "Superpixel ablation"))
-    keys = {widget.key for widget in (*page.slider, *page.selectbox)}
-    assert {"samples", "stdev", "segments"} <= keys
-    assert not {"layer", "steps"} & keys
+    assert {"samples", "stdev"} <= {widget.key for widget in page.slider}
+    page.session_state["map"] = "superpixels"  # as its thumbnail does
+    page.run()
+    assert [widget.key for widget in page.slider if widget.key in KEPT] == ["segments"]
 
 
 @pytest.mark.parametrize(
@@ -438,7 +443,7 @@ def test_the_study_opens_its_pictures_with_its_windows(monkeypatch):
     assert not page.exception
     assert "The model says king penguin, 80 %." in html(page)
     overlay(page, "Occlusion small 112/96")
-    assert page.query_params["large_stride"] == ["80"]
+    assert page.query_params["large_stride"] == "80"
 
 
 def test_how_far_to_trust_a_map():
@@ -634,7 +639,7 @@ def test_a_press_on_a_thumbnail_shows_that_map_large_with_its_settings():
     page.session_state["map"] = "occlusion_small"
     page.run()
     assert page.select_slider(key="small_window").value == 48
-    assert page.query_params["small_window"] == ["48"]
+    assert page.query_params["small_window"] == "48"
 
 
 def test_a_number_that_is_typed_moves_the_slider():
@@ -657,6 +662,7 @@ def test_fine_maps_are_drawn_as_sums_and_said_to_be():
 
 def test_what_takes_more_than_a_minute_asks_first(monkeypatch):
     monkeypatch.setattr("dashboard.live._LONG_SECONDS", 0.0)
+    open_page(maps=["Occlusion large"], large_window="112", large_stride="109")  # its pace is known
     page = open_page(maps=["Occlusion large"], large_window="110", large_stride="110")
     assert "Occlusion large 110/110: 9 passes" in captions(page)
     assert 'class="map"' not in panel(page, "Occlusion large 110/110")

@@ -57,7 +57,7 @@ def frames(monkeypatch):
         monkeypatch.setattr(components, "page_stands", lambda: stands)
         show = lambda _, words: shown.append((clock[0], words is None))  # noqa: E731
         job = Job("map", steps(), lambda: Forecast(400, None), show, print)
-        live._run(job, [], SimpleNamespace(progress=lambda *_: None))
+        assert live._run(job, [], SimpleNamespace(progress=lambda *_: None), agreed=True)
         assert [finished for _, finished in shown] == [False] * (len(shown) - 1) + [True]
         return [seconds for seconds, _ in shown]
 
@@ -75,6 +75,40 @@ def test_frames_come_quickly_first_and_more_slowly_later(frames):
 
 def test_there_are_hardly_any_frames_before_the_page_stands(frames):
     assert frames(stands=False) == pytest.approx([5, 10, 15, 20], abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "seconds_a_pass", "reached"),
+    [(False, 0.25, 5), (False, 0.125, 400), (True, 0.25, 400)],
+)
+def test_what_turns_out_to_take_long_is_left_until_the_person_agrees(
+    monkeypatch, agreed, seconds_a_pass, reached
+):
+    # 400 passes of 0.25 s are 100 s. The first takes 5 s, as where a network is prepared; a second
+    # after it the pace is known.
+    clock, shown = [0.0], []
+
+    def steps():
+        yield SimpleNamespace(done=0, total=400, snapshot=lambda: None)
+        for done in range(1, 401):
+            clock[0] = 5 + seconds_a_pass * done
+            yield SimpleNamespace(done=done, total=400, snapshot=lambda done=done: done)
+
+    monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(components, "page_stands", lambda: True)
+    show = lambda done, _: shown.append(done)  # noqa: E731
+    job = Job("map", steps(), lambda: Forecast(400, None), show, print)
+    ended = live._run(job, [], SimpleNamespace(progress=lambda *_: None), agreed)
+    assert ended == (reached == 400)
+    assert shown[-1] == reached
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 s"), (99, "99 s"), (100, "2 min"), (5940, "99 min"), (6000, "2 h"), (7260, "2 h")],
+)
+def test_long_times_are_counted_in_minutes_and_hours(seconds, words):
+    assert live.duration(seconds) == words
 
 
 def test_waiting_until_the_page_is_still_can_be_left(monkeypatch):
