@@ -4,7 +4,7 @@ For each model and setting, Captum at several ``perturbations_per_eval`` and the
 turn, several times; a ratio is taken within each turn, so that a busy machine slows both sides, and
 the median is printed. Captum's cost does not depend on where a window lies, so each of its longer
 runs is broken off after some batches; the survey always runs whole. A network that can only be run
-densely is timed at the coarsest setting alone, since nothing depends on it. Every model has a
+densely is timed at one setting alone, since nothing depends on it. Every model has a
 process of its own, where the peak memory of a survey is read before Captum runs.
 """
 
@@ -27,6 +27,7 @@ from core.outputs import logits_of
 from core.windows import WindowGrid
 
 _SETTINGS = ((15, 8), (30, 8), (60, 50))
+_DENSE_SETTINGS = ((15, 15),)
 _BATCHES = (1, 8, 16, 32)
 _CAPTUM_WINDOWS = 32
 _TURNS = 3
@@ -67,7 +68,7 @@ def _measure(name: str) -> None:
     memory.prepared(module, inputs)
     prepared = time.perf_counter() - started
     fallback = memory.prepared(module, inputs).network.fallback
-    settings = _SETTINGS if fallback is None else _SETTINGS[-1:]
+    settings = _SETTINGS if fallback is None else _DENSE_SETTINGS
     _survey(module, inputs, *settings[0])
     peak = _peak_megabytes()
     for window, stride in settings:

@@ -213,11 +213,7 @@ def _is_long(seconds: float | None) -> bool:
 
 def _stopped(jobs: Sequence[Job[Any]], place: DeltaGenerator) -> None:
     """Show what was known when the person pressed Stop, and how to go on."""
-    for job in jobs:
-        with closing(job.steps):
-            if job.forecast().known:
-                step = next(job.steps)  # the first step shows what is known, at no cost
-                job.show(step.snapshot(), f"stopped at {step.done:,} of {step.total:,} passes")
+    _show_known(jobs, "stopped at ")
     text, go_on = place.container().columns([6, 1], vertical_alignment="center")
     text.caption(markdown(f"Stopped. {_total(jobs)} to go; nothing that was computed is lost."))
     go_on.button("Continue", key="continue", on_click=_go_on, width="stretch")
@@ -229,12 +225,20 @@ def _stop(request: Hashable) -> None:
 
 def _ask(jobs: Sequence[Job[Any]], request: Hashable, name: str, place: DeltaGenerator) -> None:
     """Say what long computations cost, and how to start them."""
-    for job in jobs:
-        job.steps.close()
+    _show_known(jobs, "")
     text, start = place.container().columns([6, 1], vertical_alignment="center")
     names = ", ".join(job.name for job in jobs)
     text.caption(markdown(f"{names}: {_total(jobs)}. Start?"))
     start.button("Start", key=f"start_{name}", on_click=_agree, args=(request,), width="stretch")
+
+
+def _show_known(jobs: Sequence[Job[Any]], word: str) -> None:
+    """Show how far maps are that do not go on for now."""
+    for job in jobs:
+        with closing(job.steps):
+            # The first step shows what is known, at no cost; of a job that was begun it is over.
+            if job.forecast().known and (step := next(job.steps, None)) is not None:
+                job.show(step.snapshot(), f"{word}{step.done:,} of {step.total:,} passes")
 
 
 def _agree(request: Hashable) -> None:
