@@ -29,8 +29,8 @@ COLOUR_MAPS: dict[str, str] = {
     "blues": "Blues",
     "greys": "Greys",
 }
-NEIGHBOURHOOD = 7
-"""Side, in pixels, of the square over which the page sums maps of single pixels to show them."""
+SIGMA = 3.0
+"""Pixels: how far around each pixel the page sums maps of single pixels, to show them."""
 
 _DIVERGING = ("red-blue", "purple-green")
 
@@ -80,20 +80,20 @@ def shown(values: np.ndarray, sign: Sign) -> np.ndarray:
     return np.abs(values) if sign == "absolute" else values
 
 
-def neighbourhood_sums(values: np.ndarray, side: int = NEIGHBOURHOOD) -> np.ndarray:
-    """Each pixel as the sum over the square of pixels around it, float32 (H, W), same units.
+def neighbourhood_sums(values: np.ndarray, sigma: float = SIGMA) -> np.ndarray:
+    """Each pixel as a weighted sum over those around it, float32 (H, W), in the same units.
 
     For display: a map with a value of its own for each pixel is a cloud of dots in which no eye
-    finds the shapes. Pixels outside the map count as zero.
+    finds the shapes. The weights are a Gaussian, 1 at the pixel itself; outside the map is zero.
 
     Args:
         values: a map, (H, W).
-        side: of the square in pixels, odd.
+        sigma: standard deviation of the Gaussian, in pixels.
     """
-    from scipy.ndimage import uniform_filter  # takes a while to load, and occlusion needs none
+    from scipy.ndimage import gaussian_filter  # takes a while to load, and occlusion needs none
 
-    mean = uniform_filter(values.astype(np.float64), side, mode="constant")
-    return (mean * side**2).astype(np.float32)
+    mean = gaussian_filter(values.astype(np.float64), sigma, mode="constant")
+    return (mean * (2 * np.pi * sigma**2)).astype(np.float32)
 
 
 def limit(values: np.ndarray, outlier_percent: float) -> float:

@@ -67,7 +67,7 @@ def badges(judgement: Judgement) -> list[Badge]:
         found.append(Badge("weights", weights.changes, words, f"{_two(weights.spearman)} alike"))
     if judgement.sensitivity is not None:
         noise = judgement.sensitivity
-        words = "steady under noise" if noise.steady else "another map under noise"
+        words = "stable under noise" if noise.steady else "unstable under noise"
         found.append(Badge("noise", noise.steady, words, f"{_two(noise.spearman)} alike"))
     return found
 
@@ -76,10 +76,10 @@ def summary(found: Sequence[Badge]) -> str:
     """Badges as one line: how many speak for the map, then what each found, those first."""
     if not found:
         return ""
-    order = sorted(found, key=lambda badge: {True: 0, None: 1, False: 2}[badge.good])
-    passed = sum(badge.good is True for badge in found)
-    checks = f"{passed} of {len(found)} check{'s' if len(found) > 1 else ''} passed"
-    return f"{checks}: {', '.join(badge.words for badge in order)}."
+    passed = [badge.words for badge in found if badge.good]
+    rest = [badge.words for badge in found if not badge.good]
+    checks = f"{len(passed)} of {len(found)} check{'s' if len(found) > 1 else ''} passed"
+    return f"{checks}: {'; '.join(', '.join(words) for words in (passed, rest) if words)}."
 
 
 def sentences(judgement: Judgement) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.labels import display_names, search
 from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
-from core.rendering import COLOUR_MAPS, NEIGHBOURHOOD, SIGNS, Display
+from core.rendering import COLOUR_MAPS, SIGNS, Display
 from core.scores import SCORE_KINDS, Question
 from core.text import markdown
 from dashboard import methods, state
@@ -67,7 +67,7 @@ def choose_model(not_usable: Sequence[str]) -> tuple[str, str]:
 def choose_target(classifier: Classifier, order: list[int]) -> int:
     """The class that is explained; ``order`` lists all, most probable first."""
     names = display_names(classifier.class_names, PREDICTED, NOTHING)
-    label, place = st.columns([1.1, 6.4], vertical_alignment="center", gap="small")
+    label, place = st.columns([1.3, 6.2], vertical_alignment="center", gap="small")
     label.html('<span class="wil-label" aria-hidden="true">Explain</span>')
     asked = place.selectbox(
         "Explain",
@@ -179,7 +179,7 @@ def choose_look() -> Look:
         help="Put the maps back on the photo; what the model did not see is greyed.",
     )
     summed = st.toggle(
-        f"Sum fine maps over {NEIGHBOURHOOD} × {NEIGHBOURHOOD} pixels",
+        "Sum fine maps around each pixel",
         value=True,
         key="summed",
         bind="query-params",

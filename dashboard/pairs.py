@@ -82,10 +82,20 @@ def _choose_other(explainer: Explainer, scene: Scene) -> tuple[Scene, str, str]:
     models = {_SAME: scene.classifier.record.title}
     models |= {name: record.title for name, record in registry().items()}
     places = st.columns(3)
-    picture = _select(places[0], "Other picture", pictures, "other_picture")
-    model = _select(places[1], "Other model", models, "other_model")
-    baseline = _select(
-        places[2], "Other baseline", {name: name for name in (_SAME, *BASELINES)}, "other_baseline"
+    # One difference at a time: another picture, unless the model or the baseline is another.
+    here = st.session_state["source"]
+    another = next((name for name in state.gallery() if name != here), _SAME)
+    model = _select(places[1], "Other model", models, "other_model", another)
+    baselines = {name: name for name in (_SAME, *BASELINES)}
+    baseline = _select(places[2], "Other baseline", baselines, "other_baseline", another)
+    first = another if (model, baseline) == (_SAME, _SAME) else _SAME
+    picture = places[0].selectbox(
+        "Other picture",
+        list(pictures),
+        index=list(pictures).index(first),
+        format_func=lambda name: _SAME if name == _SAME else pictures[name],
+        key="other_picture",
+        bind="query-params",
     )
     chosen, name = scene.picture, state.picture_name()
     if picture == _OWN:
@@ -127,14 +137,24 @@ def _asked_of(explainer: Explainer, other: Scene, question: Question, scene: Sce
     return Question(target, contrast, question.kind)
 
 
-def _select(place: DeltaGenerator, words: str, titles: dict[str, str], key: str) -> str:
+def _select(
+    place: DeltaGenerator, words: str, titles: dict[str, str], key: str, another: str
+) -> str:
     return place.selectbox(
         words,
         list(titles),
         format_func=lambda name: _SAME if name == _SAME else titles[name],
         key=key,
         bind="query-params",
+        on_change=_keep_picture,
+        args=(another,),
     )
+
+
+def _keep_picture(another: str) -> None:
+    """Compare with the same picture again, if nobody has chosen the other one."""
+    if st.session_state["other_picture"] == another:
+        st.session_state["other_picture"] = _SAME
 
 
 def _row(

@@ -13,7 +13,7 @@ from core.picture import Picture
 from core.preprocessing import Box
 from core.readout import Readout, packed
 from core.rendering import (
-    NEIGHBOURHOOD,
+    SIGMA,
     Display,
     backdrop,
     colour_bar,
@@ -198,7 +198,7 @@ def drawing_words(attribution: Attribution, look: Look) -> str:
     """How the drawing differs from the values; empty where it does not."""
     if not look.summed or attribution.method not in FINE:
         return ""
-    return f"drawn as sums over {NEIGHBOURHOOD} × {NEIGHBOURHOOD} pixels, values as computed"
+    return f"drawn as sums around each pixel (Gaussian, sigma {SIGMA:g}), values as computed"
 
 
 def meter(attribution: Attribution) -> Meter | None:

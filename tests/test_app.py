@@ -571,6 +571,16 @@ def test_two_pictures_side_by_side_on_one_scale():
     assert button.proto.label == "Download both"
 
 
+def test_two_side_by_side_begins_with_another_picture_and_keeps_it_for_another_model_or_baseline():
+    page = open_page(tab="Compare", comparison="Two side by side", maps=["Occlusion large"])
+    assert page.selectbox(key="other_picture").value == "penguin"
+    panel(page, "king penguin, 80 %")
+    page.selectbox(key="other_baseline").set_value("black").run()
+    assert not page.exception
+    assert page.selectbox(key="other_picture").value == "the same"
+    assert "king penguin, 80 %" not in html(page)
+
+
 def test_a_photo_of_one_s_own_is_the_other_picture():
     page = open_page(tab="Compare", comparison="Two side by side", maps=["Occlusion large"])
     page.selectbox(key="other_picture").set_value("own").run()
@@ -653,7 +663,7 @@ def test_a_number_that_is_typed_moves_the_slider():
 def test_fine_maps_are_drawn_as_sums_and_said_to_be():
     page = open_page(maps=["Integrated Gradients", "Occlusion large"])
     summed = overlay(page, "Integrated Gradients")
-    assert "drawn as sums over 7 × 7 pixels" in panel(page, "Integrated Gradients")
+    assert "drawn as sums around each pixel" in panel(page, "Integrated Gradients")
     assert "drawn as" not in panel(page, "Occlusion large 112/112")
     page.toggle(key="summed").set_value(False).run()
     assert "drawn as" not in panel(page, "Integrated Gradients")

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 
 import matplotlib as mpl
 import numpy as np
@@ -22,6 +23,7 @@ from core.rendering import (
     data_uri,
     indexed,
     limit,
+    neighbourhood_sums,
     overlay,
     scale,
     shown,
@@ -207,3 +209,20 @@ def test_the_picture_with_a_palette_has_the_same_pixels(name, sign):
     np.testing.assert_array_equal(
         np.asarray(received.convert("RGBA")), colours(values, display, ends)
     )
+
+
+def test_sums_over_the_neighbourhood_by_hand():
+    values = np.zeros((41, 41), np.float32)
+    values[20, 20] = 2.0
+    summed = neighbourhood_sums(values, 3.0)
+    # A dot becomes its value times the weights: 1 where it is, exp(-1/2) one sigma away.
+    assert summed[20, 20] == pytest.approx(2, rel=1e-3)
+    assert summed[20, 23] == pytest.approx(2 * math.exp(-0.5), rel=1e-3)
+    assert summed.sum() == pytest.approx(2 * 2 * math.pi * 9, rel=1e-3)
+    assert summed.dtype == np.float32
+
+
+def test_neighbours_of_opposite_sign_cancel():
+    values = np.indices((40, 40)).sum(0) % 2 * 2.0 - 1
+    inside = neighbourhood_sums(values, 3.0)[15:25, 15:25]
+    assert np.abs(inside).max() < 1e-3

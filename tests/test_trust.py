@@ -109,8 +109,8 @@ def test_badges_of_curves(found, good, words, advantages):
         ),
         ({"randomisation": FOLLOWS}, ("weights", True, "follows the weights", "0.10 alike")),
         ({"randomisation": IGNORES}, ("weights", False, "ignores the weights", "0.70 alike")),
-        ({"sensitivity": STEADY}, ("noise", True, "steady under noise", "0.90 alike")),
-        ({"sensitivity": SHAKY}, ("noise", False, "another map under noise", "−0.25 alike")),
+        ({"sensitivity": STEADY}, ("noise", True, "stable under noise", "0.90 alike")),
+        ({"sensitivity": SHAKY}, ("noise", False, "unstable under noise", "−0.25 alike")),
     ],
 )
 def test_badges_of_the_other_measures(parts, expected):
