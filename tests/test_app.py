@@ -374,7 +374,9 @@ def test_the_maps_that_were_chosen_and_no_others():
     assert "weighted activation" in panel(page, "Grad-CAM")
     assert "logits per unit of input" in panel(page, "Saliency")
     assert not said(page.warning)
-    flips = open_page(maps=["Saliency"], tab="Try it", trial="What flips it")
+    flips = open_page(
+        maps=["Saliency"], tab="Try it", trial="What flips it", small_window="37", small_stride="37"
+    )
     assert "Choose the map Occlusion small" in " ".join(said(flips.caption))
 
 
