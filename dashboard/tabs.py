@@ -159,8 +159,8 @@ def _flips(explainer: Explainer, scene: Scene, methods: Methods) -> None:
     picture, text = st.columns([1, 3], gap="large")
     panel = Panel(
         title="Windows that flip it",
-        alt=f"{count} window{'' if count == 1 else 's'} of {setting.window} pixels, coloured by the "
-        "class that the model says instead.",
+        alt=f"{count} window{'' if count == 1 else 's'} of {setting.window} pixels, coloured by "
+        "the class that the model says instead.",
         picture=input_uri(scene),
         size=(side, side),
         overlay=data_uri(found.rgba),
