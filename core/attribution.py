@@ -60,7 +60,7 @@ class Attribution:
             baseline, which the values should add up to; else None.
         provenance: picture and model; None where only tensors were given.
         agreement: for occlusion, how far windows that the network itself computed too were from
-            it; None if there were none.
+            it, for superpixels patches; None if there were none.
         path: for Integrated Gradients with "enough" steps, where its points lie between baseline
             (0) and picture (1), sorted: the trapezoidal rule through them gives the map; else
             empty.

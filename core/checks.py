@@ -6,12 +6,15 @@ from torch import Tensor
 
 from core.errors import ModelError, SettingError
 
+_NO_VALUES = "is on the meta device, where it has a shape but no values"
+
 
 def check_inputs(inputs: Tensor) -> None:
     """Accept exactly one model input.
 
     Raises:
-        SettingError: not a floating point tensor (1, C, H, W), or its values are not finite.
+        SettingError: not a floating point tensor (1, C, H, W), or its values are not finite or not
+            there.
     """
     if not isinstance(inputs, Tensor):
         raise SettingError(f"The input is {type(inputs).__name__}: give a tensor, (1, C, H, W).")
@@ -21,6 +24,8 @@ def check_inputs(inputs: Tensor) -> None:
         )
     if not inputs.is_floating_point():
         raise SettingError(f"The input is {inputs.dtype}: give a floating point tensor.")
+    if inputs.is_meta:
+        raise SettingError(f"The input {_NO_VALUES}: give a picture on the model's device.")
     if not inputs.isfinite().all():
         raise SettingError("The input holds values that are not finite numbers.")
 
@@ -30,7 +35,7 @@ def baseline_like(baseline: float | Tensor, inputs: Tensor) -> Tensor:
 
     Raises:
         SettingError: it is no number and no tensor that can be expanded to the input's shape, or
-            its values are not finite.
+            its values are not finite or not there.
     """
     if not isinstance(baseline, Tensor):
         if isinstance(baseline, bool) or not isinstance(baseline, Real):
@@ -42,9 +47,23 @@ def baseline_like(baseline: float | Tensor, inputs: Tensor) -> Tensor:
             f"The baseline has shape {tuple(baseline.shape)}: give a number, or a tensor of the "
             f"input's shape {tuple(inputs.shape)} or with 1 in place of some of its sides."
         )
+    if baseline.is_meta:
+        raise SettingError(f"The baseline {_NO_VALUES}: give a number, or a tensor with values.")
     if not baseline.isfinite().all():
         raise SettingError("The baseline holds values that are not finite numbers.")
     return baseline.to(inputs).expand_as(inputs)
+
+
+def check_values(name: str, tensor: Tensor) -> None:
+    """Accept a parameter or buffer of a network that has values.
+
+    Raises:
+        ModelError: it has a shape alone.
+    """
+    if tensor.is_meta:
+        raise ModelError(
+            f"The model's {name} {_NO_VALUES}: load the weights onto the CPU or a GPU before."
+        )
 
 
 def finite(logits: Tensor) -> Tensor:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from core.attribution import Attribution
 from core.baselines import PICTURE
+from core.checking import is_rounding
 from core.errors import BundleError, ImageError
 from core.explainer import Explainer
 from core.images import grey16, open_image
@@ -125,6 +127,9 @@ def compare_map(
             f"{100 * limits[0]:g} % of its largest value, all together by {100 * mean:.2g} %."
         )
     _compare_numbers(made, entry, classifier, where, verdict)
+    if "agreement" in entry:  # older bundles do not say
+        logits = explainer.logits(classifier, picture)
+        _compare_agreement(made, entry["agreement"], logits, where, verdict)
     _compare_greys(entry, kept, found, where, verdict)
     if len(verdict.different) == before:
         verdict.equal.append(f"{where}: {_to(largest, mean)}.")
@@ -159,6 +164,35 @@ def _compare_numbers(
             now is not None and said is not None and not abs(now - said) <= limit
         ):
             verdict.different.append(f"{where}: {what} is {now}, the manifest says {said}.")
+
+
+def _compare_agreement(
+    made: Attribution, said: Json | None, logits: Tensor, where: str, verdict: Verdict
+) -> None:
+    """How far the model's own scores were from the map's, beside what they are here.
+
+    As rounding goes, since other machines round otherwise. How many windows the model itself
+    computed is left: whoever saw other maps before had it compute more.
+    """
+    now = made.agreement
+    if now is None and said is None:
+        return
+    if now is None or said is None:
+        here, there = _windows(now and now.windows), _windows(said["windows"] if said else None)
+        verdict.different.append(
+            f"{where}: the model itself computed {here} again, the manifest says {there}."
+        )
+        return
+    off = abs(now.difference - said["difference"])
+    if not (off <= SCORE_LIMIT or is_rounding(off, logits, logits.dtype)):
+        verdict.different.append(
+            f"{where}: the model's own scores differ from the map's by {now.difference:.1e}, the "
+            f"manifest says by {said['difference']:.1e}."
+        )
+
+
+def _windows(count: int | None) -> str:
+    return f"{count} of its windows" if count else "none of its windows"
 
 
 def _compare_greys(

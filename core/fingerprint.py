@@ -14,6 +14,7 @@ import xxhash
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from core.checks import check_values
 from core.twin import Network
 
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
@@ -29,7 +30,11 @@ def digest(tensor: Tensor) -> str:
 
 
 def fingerprint(network: Network) -> str:
-    """Digest of all that changes what a network computes: its structure and its weights."""
+    """Digest of all that changes what a network computes: its structure and its weights.
+
+    Raises:
+        ModelError: a parameter or buffer has no values.
+    """
     # Takes a while to load, and no prediction needs it.
     from torch.export import ExportedProgram
 
@@ -41,6 +46,7 @@ def fingerprint(network: Network) -> str:
         tensors = [*network.named_parameters(), *network.named_buffers()]
         named = [(name, tensor) for name, tensor in tensors if not is_lazy(tensor)]
     for name, tensor in named:
+        check_values(name, tensor)
         found.update(name.encode())
         _add(found, tensor)
     return found.hexdigest()

@@ -19,8 +19,6 @@ from core.settings import GradCamSetting
 from core.teams import alone
 from core.watched_layers import Layer
 
-WITHOUT_MAPS = "its later layers hold no maps"
-
 
 def grad_cam(asked: Asked, setting: GradCamSetting) -> Generator[Progress, None, None]:
     """Grad-CAM, enlarged bilinearly to the input's size: (1, H, W), not negative.
@@ -29,7 +27,7 @@ def grad_cam(asked: Asked, setting: GradCamSetting) -> Generator[Progress, None,
     layer speaks for the class.
 
     Raises:
-        SettingError: there is no such layer, or the network is not made of maps.
+        SettingError: there is no such layer, or none to be had: the true reason.
     """
 
     def make() -> Tensor:
@@ -54,7 +52,7 @@ def layers(network: IncrementalNetwork, inputs: Tensor) -> tuple[str, ...]:
         inputs: a picture (1, C, H, W).
 
     Returns:
-        Names of submodules, largest maps first; none if the network soon has no maps any more.
+        Names of submodules, largest maps first; none where `why_none` says why.
     """
     found = watched_layers.layers(network, inputs)
     parts = dict(network.twin.named_modules())
@@ -65,6 +63,15 @@ def layers(network: IncrementalNetwork, inputs: Tensor) -> tuple[str, ...]:
         if layer.counts and block is not None and block.places.grid == grid:
             last[grid] = name
     return tuple(sorted(last.values(), key=list(found).index))
+
+
+def why_none(network: IncrementalNetwork, inputs: Tensor) -> str | None:
+    """Why no layer is offered, as the end of a sentence; None where there are some."""
+    if layers(network, inputs):
+        return None
+    if watched_layers.layers(network, inputs):
+        return "its scores do not depend on the map of any of its layers"
+    return watched_layers.why_none(network, inputs)
 
 
 def _block(parts: dict[str, nn.Module], name: str, beside: str) -> str:
@@ -82,7 +89,8 @@ def _layer(asked: Asked, wanted: str | None) -> Layer:
     """
     offered = layers(asked.network, asked.inputs)
     if not offered:
-        raise SettingError(f"Grad-CAM cannot be had for this model, since {WITHOUT_MAPS}.")
+        reason = why_none(asked.network, asked.inputs)
+        raise SettingError(f"Grad-CAM cannot be had for this model, since {reason}.")
     known = watched_layers.layers(asked.network, asked.inputs)
     name = offered[-1] if wanted is None else wanted
     if name not in known:

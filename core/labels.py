@@ -6,7 +6,7 @@ answer with the names it has, which is why a swan can come out as a king penguin
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from core.text import plain
@@ -38,6 +38,14 @@ _ABSENT: dict[str, tuple[str, ...]] = {
     "dog": ("golden retriever", "Labrador retriever", "beagle", "pug"),
     "car": ("sports car", "convertible", "cab", "minivan"),
     "rose": ("daisy", "rapeseed"),
+    "bird": ("robin", "jay", "magpie", "goldfinch"),
+    "chicken": ("hen", "cock", "prairie chicken"),
+    "bull": ("ox", "water buffalo", "bison"),
+    "pig": ("hog", "wild boar", "guinea pig"),
+    "fish": ("goldfish", "tench", "coho", "anemone fish"),
+    "apple": ("Granny Smith", "custard apple"),
+    "phone": ("cellular telephone", "dial telephone", "pay-phone"),
+    "slipper": ("clog", "sandal", "Loafer"),
 }
 
 
@@ -114,6 +122,24 @@ def search(class_names: tuple[str, ...], query: str, limit: int = 5) -> Search:
     index = found[0] if found else index_of(class_names, query)
     nearest = () if index is not None else _nearest(class_names, query, limit)
     return Search(query, index, (), nearest)
+
+
+@lru_cache(64)
+def choice(class_names: tuple[str, ...], query: str) -> Search:
+    """As `search`, for somebody who chooses a class: a kind also stands for its only member.
+
+    Swan is black swan: no other class has the word, it is the last one of the name, as a horse cart
+    is no horse, and no other class is known to be nearer, as the Granny Smith is to an apple than
+    the custard apple. What a picture shows is another question: a swan in it need not be black.
+    """
+    found = search(class_names, query)
+    if found.index is not None or not found.nearest:
+        return found
+    word, nearest = _loose(query), found.nearest[0]
+    having = [index for index, name in enumerate(class_names) if word in _words(name)]
+    if having == [nearest] and re.split(r"[\s_]+", class_names[nearest].lower())[-1] == word:
+        return replace(found, index=nearest, nearest=())
+    return found
 
 
 def named(class_names: tuple[str, ...], text: str) -> tuple[int, ...]:

@@ -213,6 +213,7 @@ def _map(shown: Shown, plate: Plate) -> Json:
         "forward_passes": made.forward_passes,
         "score_change": made.change,
         "completeness_gap": made.gap,
+        "agreement": None if made.agreement is None else made.agreement._asdict(),
         "values": f"maps/{plate.stem}.npy",
         "grey16": {"file": f"maps/{plate.stem}.png", "black": low, "white": high},
         "colour_bar": list(plate.ends),

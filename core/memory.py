@@ -118,6 +118,9 @@ class Memory:
         """What stands for a network as it is now; unlike an id, it is never used again.
 
         Changed in any way that may change its scores, a network has another key.
+
+        Raises:
+            ModelError: a parameter or buffer has no values.
         """
         now = fingerprint(network)
         with self._lock:

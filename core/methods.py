@@ -160,6 +160,5 @@ def why_not(module: nn.Module, inputs: Tensor, name: str) -> str | None:
             return reason
     if name in ("grad_cam", "guided_grad_cam"):
         # Where the network cannot be exported, this sets hooks.
-        names = alone(lambda: grad_cam.layers(network, inputs))
-        return None if names else grad_cam.WITHOUT_MAPS
+        return alone(lambda: grad_cam.why_none(network, inputs))
     return None

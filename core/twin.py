@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from core.checks import check_values
 from core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def private_twin(network: Network) -> nn.Module:
     `nn.DataParallel` and compiled modules are unwrapped; an `ExportedProgram` gives its module.
 
     Raises:
-        ModelError: the network has lazy layers that never ran.
+        ModelError: the network has lazy layers that never ran, or weights without values.
     """
     # Takes a while to load, and no prediction needs it.
     from torch.export import ExportedProgram
@@ -44,6 +45,8 @@ def private_twin(network: Network) -> nn.Module:
             raise ModelError(
                 f"The parameter {name} has no shape yet: run the model once on a picture before."
             )
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        check_values(name, tensor)
     if isinstance(module, torch.jit.ScriptModule):
         return copy.deepcopy(module).eval()
     twin = _twin(module)

@@ -66,6 +66,7 @@ _SHAPE: Json = {
     "digests": dict,
 }
 _MAY_BE_NULL = ("manifest.exhibits.picture.region",)
+_AGREEMENT: Json = {"windows": int, "difference": (float, int)}  # absent from older bundles
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,9 @@ def _manifest(data: bytes) -> Json:
             _wrong("manifest.exhibits.picture")
         if not 1 <= len(exhibit["maps"]) <= MOST_MAPS or not exhibit["top"]:
             _wrong("manifest.exhibits.maps")
+        for entry in exhibit["maps"]:
+            if entry.get("agreement") is not None:
+                _check_shape(entry["agreement"], _AGREEMENT, "manifest.exhibits.maps.agreement")
     for name, digest in found["files"].items():
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             _wrong(f"manifest.files.{name}")

@@ -5,9 +5,10 @@ picture, whatever the order of their axes, tokens included. Where it is not, the
 with hooks, and four axes are taken for (n, C, H, W).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
 import torch
@@ -35,17 +36,35 @@ class Layer:
     counts: bool = True
 
 
+class _Kind(Enum):
+    """What a submodule returns: a map, one list of numbers for each picture, or anything else."""
+
+    MAP = auto()
+    VECTOR = auto()
+    OTHER = auto()
+
+
 def layers(network: IncrementalNetwork, inputs: Tensor) -> dict[str, Layer]:
     """Every submodule that returns a map of more than one place, in the order in which they end.
 
-    Empty where only the first half of the submodules that end hold maps.
+    Empty where the maps end early, as `_last` says.
 
     Args:
         network: a network.
         inputs: a picture (1, C, H, W); used only where the network is not known as a graph.
     """
-    found, share = (_of_module if network.captured is None else _of_graph)(network, inputs)
-    return found if share >= 0.5 else {}
+    found, kinds = _ended(network, inputs)
+    return found if _last(kinds) else {}
+
+
+def why_none(network: IncrementalNetwork, inputs: Tensor) -> str:
+    """Why there are none of these, as the end of a sentence."""
+    found, _ = _ended(network, inputs)
+    if found:
+        return (
+            "its later layers return values of which it is not known where in the picture they lie"
+        )
+    return "none of its layers returns one map that is known to lie over the picture"
 
 
 def why_not(network: IncrementalNetwork, name: str) -> str:
@@ -67,7 +86,28 @@ def why_not(network: IncrementalNetwork, name: str) -> str:
     )
 
 
-def _of_graph(network: IncrementalNetwork, _: Tensor) -> tuple[dict[str, Layer], float]:
+def _last(kinds: Sequence[_Kind]) -> bool:
+    """Whether the maps last until the head.
+
+    Args:
+        kinds: what the submodules return, in the order in which they end.
+
+    Lists of numbers behind the last map are a head, however long: they have no places. Anything
+    else there may have places that are not known, as tokens behind a convolution that cuts out
+    patches. Where that is more than all that comes before, the maps say little of the scores.
+    """
+    if _Kind.MAP not in kinds:
+        return False
+    end = len(kinds) - kinds[::-1].index(_Kind.MAP)
+    return end >= kinds[end:].count(_Kind.OTHER)
+
+
+def _ended(network: IncrementalNetwork, inputs: Tensor) -> tuple[dict[str, Layer], list[_Kind]]:
+    """The submodules that return a map, and what each submodule returns, as they end."""
+    return (_of_module if network.captured is None else _of_graph)(network, inputs)
+
+
+def _of_graph(network: IncrementalNetwork, _: Tensor) -> tuple[dict[str, Layer], list[_Kind]]:
     captured = network.captured
     assert captured is not None
     outputs = captured.outputs
@@ -76,7 +116,10 @@ def _of_graph(network: IncrementalNetwork, _: Tensor) -> tuple[dict[str, Layer],
     order = {node: number for number, node in enumerate(captured.graph.graph.nodes)}
     # Of modules that end with the same operation, the outermost comes last.
     ended = sorted(captured.outputs, key=lambda name: (order[outputs[name]], -name.count(".")))
-    found = [name for name in ended if _is_map(places.get(outputs[name]))]
+    pictures = next(node for node in order if node.op == "placeholder")
+    batch = (shape(pictures) or ())[0]
+    kinds = [_kind(outputs[name], places.get(outputs[name]), batch) for name in ended]
+    found = [name for name, kind in zip(ended, kinds, strict=True) if kind is _Kind.MAP]
 
     def running(node: fx.Node) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         def run(pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,13 +131,18 @@ def _of_graph(network: IncrementalNetwork, _: Tensor) -> tuple[dict[str, Layer],
 
     ends = {name: outputs[name] for name in found}
     made = {name: Layer(places[end], running(end), end in read) for name, end in ends.items()}
-    return made, (ended.index(found[-1]) + 1) / len(ended) if found else 0.0
+    return made, kinds
 
 
-def _is_map(places: Places | None) -> bool:
-    if places is None or not (places.is_map or places.is_tokens):
-        return False
-    return min(places.grid) > 1
+def _kind(node: fx.Node, places: Places | None, batch: object) -> _Kind:
+    if places is not None and (places.is_map or places.is_tokens) and min(places.grid) > 1:
+        return _Kind.MAP
+    return _Kind.VECTOR if _is_vector(shape(node) or (), batch) else _Kind.OTHER
+
+
+def _is_vector(sides: Sequence[object], batch: object) -> bool:
+    """Whether a value of these sides is one list of numbers for each picture of the batch."""
+    return sum(str(side) not in ("1", str(batch)) for side in sides) <= 1
 
 
 class _Watching(fx.Interpreter):
@@ -114,20 +162,24 @@ class _Watching(fx.Interpreter):
         return value
 
 
-def _of_module(network: IncrementalNetwork, inputs: Tensor) -> tuple[dict[str, Layer], float]:
+def _of_module(network: IncrementalNetwork, inputs: Tensor) -> tuple[dict[str, Layer], list[_Kind]]:
     finished: list[tuple[str, Any]] = []
     with _hooks(network.twin, lambda name, value: finished.append((name, value))), torch.no_grad():
         network.twin(inputs.detach().clone())
     names = [name for name, _ in finished]
     made: dict[str, Layer] = {}
-    last = 0
-    for number, (name, value) in enumerate(finished, 1):
-        whole = isinstance(value, Tensor) and value.dim() == 4 and min(value.shape[2:]) > 1
-        if whole and names.count(name) == 1:
+    kinds: list[_Kind] = []
+    for name, value in finished:
+        kinds.append(_Kind.OTHER)
+        if not isinstance(value, Tensor):
+            continue
+        if value.dim() == 4 and min(value.shape[2:]) > 1 and names.count(name) == 1:
             places = Places("NCHW", (value.shape[2], value.shape[3]))
             made[name] = Layer(places, _run_with_hook(network.twin, name))
-            last = number
-    return made, last / len(finished) if finished else 0.0
+            kinds[-1] = _Kind.MAP
+        elif _is_vector(value.shape, 1):
+            kinds[-1] = _Kind.VECTOR
+    return made, kinds
 
 
 def _run_with_hook(twin: nn.Module, layer: str) -> Callable[[Tensor], tuple[Tensor, Tensor]]:

@@ -15,7 +15,7 @@ from core.explainer import Explainer
 from core.faithfulness import FaithfulnessSetting
 from core.judgement import Case, Judgement
 from core.judging import Judge
-from core.labels import search
+from core.labels import choice
 from core.methods import with_options
 from core.models import Classifier, ClassScore
 from core.picture import Picture, picture_from_file
@@ -103,7 +103,7 @@ def class_index(wanted: str, classifier: Classifier) -> int:
     Raises:
         SettingError: it is absent or not clear; the sentence offers others.
     """
-    found = search(classifier.class_names, wanted)
+    found = choice(classifier.class_names, wanted)
     if found.index is None:
         raise SettingError(found.sentence(classifier.class_names))
     return found.index

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.labels import display_names, search
+from core.labels import choice, display_names
 from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
 from core.rendering import COLOUR_MAPS, SIGNS, Display
 from core.scores import SCORE_KINDS, Question
@@ -203,7 +203,7 @@ def _resolve(
         return None
     if asked in names:
         return names.index(asked)
-    found = search(class_names, asked)
+    found = choice(class_names, asked)
     if found.index is not None:
         return found.index
     st.warning(markdown(found.sentence(class_names)))

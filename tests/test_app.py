@@ -170,6 +170,13 @@ def test_a_class_that_is_not_there_is_said_and_the_nearest_offered():
     assert "logit of king penguin" in panel(page, "Occlusion small 48/48")
 
 
+def test_a_kind_with_one_member_is_that_one():
+    page = open_page(target="swan", contrast="penguin")
+    assert not page.exception
+    assert not said(page.warning)
+    assert "logit of black swan minus king penguin" in panel(page, "Occlusion small 48/48")
+
+
 def test_a_class_whose_name_fits_several_is_said_and_each_of_them_offered():
     page = open_page(target="CARDIGAN")
     assert not page.exception

@@ -85,6 +85,11 @@ def test_the_manifest_says_what_everything_is_of():
     assert shown["top"][0]["probability"] == pytest.approx(0.528, abs=1e-3)
     occlusion, gradients, smoothed = shown["maps"]
     assert occlusion["settings"] == {"window": 112, "stride": 80, "baseline": "grey"}
+    made = explainer().attribution(classifier(), exhibit().picture, *MAPS["Occlusion 112/80"])
+    assert occlusion["agreement"] == made.agreement._asdict()
+    assert occlusion["agreement"]["windows"] >= 1
+    assert 0 <= occlusion["agreement"]["difference"] < 1e-3
+    assert gradients["agreement"] is smoothed["agreement"] is None
     assert gradients["contrast_name"] == "goose"
     assert gradients["score_change"] + gradients["completeness_gap"] == pytest.approx(
         float(np.load(io.BytesIO(files[gradients["values"]])).sum(dtype=np.float64)), abs=1e-5

@@ -114,6 +114,12 @@ def test_what_does_not_fit_is_refused():
         drained(covered_scores(module, torch.cat([inputs, inputs]), masks, Question(0)))
     with pytest.raises(SettingError, match=r"the input's shape \(1, 3, 12, 12\)"):
         drained(covered_scores(module, inputs, masks, Question(0), torch.zeros(1, 3, 12, 11)))
+    with pytest.raises(SettingError, match=r"input is on the meta device, .* give a picture on"):
+        drained(covered_scores(module, inputs.to("meta"), masks, Question(0)))
+    with pytest.raises(SettingError, match=r"baseline is on the meta device, .* give a number, or"):
+        drained(covered_scores(module, inputs, masks, Question(0), inputs.to("meta")))
+    with pytest.raises(ModelError, match=r"meta device, .* load the weights onto"):
+        drained(covered_scores(network("strided").to("meta"), inputs, masks, Question(0)))
     with pytest.raises(SettingError, match="choose one between 0 and 3"):
         drained(covered_scores(module, inputs, masks, Question(9)))
     broken = Weighted(torch.full((1, 3, 12, 12), torch.nan))

@@ -10,7 +10,9 @@ from torch import nn
 from torch.export import export
 from toys import network, picture, seeded
 
+from core.errors import ModelError
 from core.fingerprint import digest, fingerprint, structure
+from core.twin import private_twin
 
 
 def test_digests_tell_values_shapes_and_types_apart():
@@ -228,6 +230,22 @@ def test_lazy_layers_and_tensors_without_values():
     assert fingerprint(module) == before
     module(picture())
     assert fingerprint(module) != before
+
+
+@pytest.mark.parametrize("name", ["layer.weight", "scale"])
+def test_weights_without_values_are_refused(name):
+    module = holding()
+    if name == "scale":
+        module.scale = module.scale.to("meta")
+    else:
+        module.layer.to("meta")
+    for refuse in (fingerprint, private_twin):
+        with pytest.raises(ModelError) as refused:
+            refuse(module)
+        assert str(refused.value) == (
+            f"The model's {name} is on the meta device, where it has a shape but no values: load "
+            "the weights onto the CPU or a GPU before."
+        )
 
 
 def test_exported_programs():

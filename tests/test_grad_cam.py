@@ -196,6 +196,58 @@ def test_tokens_are_the_grid_that_they_were_cut_from():
     np.testing.assert_allclose(found, enlarged(expected.tolist(), (16, 12)), atol=1e-5)
 
 
+class LongHead(nn.Module):
+    """Two convolutions, and many more layers behind them."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.Conv2d(5, 6, 3, stride=2), nn.ReLU()
+        )
+        more = (part for _ in range(7) for part in (nn.Linear(16, 16), nn.ReLU()))
+        self.head = nn.Sequential(nn.Linear(210, 16), nn.ReLU(), *more, nn.Linear(16, 4))
+
+    def forward(self, x):
+        return self.head(self.features(x).flatten(1))
+
+
+class LongHeadUndecided(LongHead):
+    """Cannot be exported."""
+
+    def forward(self, x):
+        return super().forward(-x if x.sum() > 1e9 else x)
+
+
+@pytest.mark.parametrize("make", [LongHead, LongHeadUndecided])
+def test_a_long_head_behind_few_maps(make):
+    module, inputs = seeded(make).eval(), picture(16, 12)
+    assert offered(module, inputs)[-1] == "features"
+    found = explained(module, inputs, GradCamSetting(), Question(1)).values
+    theirs = by_the_other_package(module, module.features, inputs, 1)
+    expected = enlarged(theirs, (16, 12))
+    assert expected.max() > 0
+    np.testing.assert_allclose(found, expected, atol=1e-4 * expected.max())
+
+
+def test_maps_that_no_score_depends_on():
+    class ByClassToken(Patches):
+        """Reads the class token alone, which has seen nothing."""
+
+        def forward(self, x):
+            x = self.cut(x).flatten(2).transpose(1, 2)
+            x = torch.cat([torch.ones(1, 1, 6).expand(len(x), -1, -1), x], 1)
+            return self.last(self.blocks(x)[:, 0])
+
+    module, inputs = seeded(ByClassToken).eval(), picture(16, 12)
+    assert offered(module, inputs) == ()
+    with pytest.raises(SettingError) as refused:
+        explained(module, inputs, GradCamSetting())
+    assert str(refused.value) == (
+        "Grad-CAM cannot be had for this model, since its scores do not depend on the map of any "
+        "of its layers."
+    )
+
+
 @pytest.mark.parametrize("guided", [False, True])
 def test_without_maps_there_is_a_sentence(guided):
     module = seeded(lambda: Linear((3, 16, 12))).eval()
@@ -203,7 +255,8 @@ def test_without_maps_there_is_a_sentence(guided):
     with pytest.raises(SettingError) as refused:
         explained(module, picture(16, 12), GradCamSetting(guided=guided))
     assert str(refused.value) == (
-        "Grad-CAM cannot be had for this model, since its later layers hold no maps."
+        "Grad-CAM cannot be had for this model, since none of its layers returns one map that is "
+        "known to lie over the picture."
     )
 
 

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.labels import _ABSENT, Search, counterpart, display_names, search
+from core.errors import FolderError
+from core.labelling import label_of
+from core.labels import _ABSENT, Search, choice, counterpart, display_names, search
 from core.models import registry
 from core.wordnet import class_of
 
@@ -114,6 +116,56 @@ def test_nothing_near():
         'This model has no class "zzzzqqqq" among its 1,000. Try another word, or its index from '
         "0 to 999."
     )
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("swan", "black swan"),
+        (" Swan ", "black swan"),
+        ("penguin", "king penguin"),
+        ("owl", "great grey owl"),
+        ("rabbit", "wood rabbit"),
+        ("goose", "goose"),
+        ("GOOSE", "goose"),
+        ("145", "king penguin"),
+    ],
+)
+def test_of_a_kind_with_one_member_that_one_is_chosen(query, name):
+    found = choice(IMAGENET, query)
+    assert found == Search(query.strip(), IMAGENET.index(name), (), ())
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("mute swan", "black swan"),  # says more than the kind
+        ("swan lake", "black swan"),
+        ("shark", "great white shark"),  # several
+        ("squirrel", "fox squirrel"),  # and the squirrel monkey
+        ("horse", "sorrel"),  # a horse cart is none
+        ("maltese", "Maltese dog"),  # no kind
+        ("apple", "Granny Smith"),  # nearer than the custard apple
+        ("slipper", "clog"),  # the yellow lady's slipper is a flower
+        ("pig", "hog"),
+    ],
+)
+def test_other_words_offer_as_in_a_search(query, first):
+    found = choice(IMAGENET, query)
+    assert found == search(IMAGENET, query)
+    assert found.index is None
+    assert IMAGENET[found.offers[0]] == first
+
+
+def test_a_name_that_fits_several_classes_chooses_none():
+    assert choice(IMAGENET, "CARDIGAN") == search(IMAGENET, "CARDIGAN")
+    assert choice(("black_swan", "white goose"), "swan").index == 0
+
+
+def test_a_kind_is_no_label():
+    assert search(IMAGENET, "swan").index is None
+    with pytest.raises(FolderError, match='no class "swan"'):
+        label_of(IMAGENET, "swan")
 
 
 @pytest.mark.parametrize("absent", sorted(_ABSENT))

@@ -148,6 +148,13 @@ def test_a_class_is_found_by_its_exact_spelling(run, tmp_path):
     assert (record["target"], record["contrast"]) == (474, 264)
 
 
+def test_a_kind_with_one_member_is_that_one(run, tmp_path):
+    question = ("--target", "swan", "--contrast", "penguin")
+    assert run("explain", SWAN, "--method", "saliency", *question, "--out", tmp_path)[0] == 0
+    record = record_in(tmp_path, "swan_saliency")
+    assert (record["target_name"], record["contrast_name"]) == ("black swan", "king penguin")
+
+
 def test_explain_ig_with_a_contrast(run, tmp_path):
     question = ("--target", "GOOSE", "--contrast", "145", "--score", "probability")
     code, lines, _ = run("explain", SWAN, *QUICK, *question, "--out", tmp_path)

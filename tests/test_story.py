@@ -57,6 +57,10 @@ def test_expectations():
         "A person would say mute swan; the model has no such class: "
         "the nearest are black swan and goose."
     )
+    assert expectation("swan", top("black swan"), IMAGENET) == (
+        "A person would say swan; the model has no such class: "
+        "the nearest are black swan and goose."
+    )
     assert expectation("zzzzqqqq", top("king penguin"), IMAGENET) == (
         "A person would say zzzzqqqq; the model has no such class."
     )

@@ -158,6 +158,18 @@ def test_a_broken_manifest_is_refused(text, sentence):
     assert sentence in refused(zipped({**files, "manifest.json": text}))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [7, [], {}, {"windows": 1}, {"windows": 0.5, "difference": 0.1},
+     {"windows": True, "difference": 0.1}, {"windows": 1, "difference": "0"}],
+)  # fmt: skip
+def test_an_agreement_that_is_none_is_refused(value):
+    def change(manifest):
+        manifest["exhibits"][0]["maps"][0]["agreement"] = value
+
+    assert "at 'manifest.exhibits.maps.agreement" in refused(broken(change))
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just(1e308),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
@@ -168,6 +180,7 @@ PLACES = [
     ("exhibits", 0, "picture", "region"), ("exhibits", 0, "model", "name"), ("exhibits", 0, "top"),
     ("exhibits", 0, "top", 0, "probability"), ("exhibits", 0, "maps"), ("exhibits", 0, "maps", 0),
     ("exhibits", 0, "maps", 0, "question"), ("exhibits", 0, "maps", 0, "values"),
+    ("exhibits", 0, "maps", 0, "agreement"),
     ("exhibits", 0, "maps", 0, "grey16", "white"), ("files",), ("digests",), ("versions",),
 ]  # fmt: skip
 

@@ -111,6 +111,19 @@ CHANGES = [
         "exhibits/1/maps/1/score_change",
         "score_change is None",
     ),
+    (
+        ("exhibits", 0, "maps", 0, "agreement", "difference"),
+        0.25,
+        "exhibits/1/maps/1/agreement",
+        "Occlusion: the model's own scores differ from the map's by",
+    ),
+    (
+        ("exhibits", 0, "maps", 0, "agreement"),
+        None,
+        "exhibits/1/maps/1/agreement",
+        "of its windows again, the manifest says none of its windows",
+    ),
+    (("exhibits", 0, "maps", 0, "agreement", "windows"), 99, "exhibits/1/maps/1/agreement", None),
     (("display", "opacity"), 0.5, "display", None),
     (("versions", "torch"), "1.0", "versions", None),
 ]
@@ -135,6 +148,26 @@ def test_one_changed_number_is_caught(path, value, place, recomputed):
         assert resealed == []
     else:
         assert any(recomputed in sentence for sentence in resealed), resealed
+
+
+def test_a_map_of_which_no_agreement_is_said_is_equal():
+    """As in bundles that were made before it was written down."""
+
+    def forget(manifest):
+        del manifest["exhibits"][0]["maps"][0]["agreement"]
+
+    assert checked(with_manifest(small(), forget, seal=True)).different == []
+
+
+def test_an_agreement_on_what_covers_nothing_is_caught():
+    def claim(manifest):
+        manifest["exhibits"][0]["maps"][1]["agreement"] = {"windows": 4, "difference": 0.0}
+
+    different = checked(with_manifest(swan_bundle(), claim, seal=True)).different
+    assert different == [
+        "swan.jpg, efficientnet_lite0, Integrated Gradients: the model itself computed none of its "
+        "windows again, the manifest says 4 of its windows."
+    ]
 
 
 def test_a_changed_map_is_caught_with_its_place():

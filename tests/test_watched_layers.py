@@ -8,7 +8,7 @@ from toys import CLASSES, head, picture, seeded, state
 
 from core.incremental import IncrementalNetwork
 from core.positions import Places
-from core.watched_layers import layers, why_not
+from core.watched_layers import layers, why_none, why_not
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -154,29 +154,82 @@ def test_a_shape_alone_proves_nothing():
     )
 
 
-class EndsEarly(nn.Module):
-    """Maps in the first third only."""
+class LongHead(nn.Module):
+    """Maps in the first layers only, behind them a long head of lists of numbers."""
 
     def __init__(self):
         super().__init__()
         self.stem = nn.Conv2d(3, 6, 3, stride=2)
+        self.deep = nn.Conv2d(6, 6, 3)
+        self.squeeze = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(6, 6, 1), nn.Flatten())
         self.rest = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, CLASSES)
+            *(part for _ in range(6) for part in (nn.Linear(6, 6), nn.ReLU(), nn.Dropout())),
+            nn.Linear(6, CLASSES),
         )
 
     def forward(self, x):
-        return self.rest(self.stem(x))
+        return self.rest(self.squeeze(self.deep(self.stem(x))))
 
 
-class EndsEarlyUndecided(EndsEarly):
+class LongHeadUndecided(LongHead):
     def forward(self, x):
         return super().forward(-x if x.sum() > 1e9 else x)
 
 
-@pytest.mark.parametrize("make", [EndsEarly, EndsEarlyUndecided])
-def test_maps_that_end_in_the_first_half_are_none(make):
+@pytest.mark.parametrize("make", [LongHead, LongHeadUndecided])
+def test_a_head_may_be_as_long_as_it_likes(make):
     _, network = prepared(make)
+    found = layers(network, picture(16, 12))
+    assert {name: (layer.places.grid, layer.counts) for name, layer in found.items()} == {
+        "stem": ((7, 5), True),
+        "deep": ((5, 3), True),
+    }
+
+
+class MixedTokens(nn.Module):
+    """Behind a map of patches, tokens whose places are not followed; ``axes`` is their order."""
+
+    def __init__(self, axes=(0, 2, 1)):
+        super().__init__()
+        self.axes = axes
+        self.cut = nn.Conv2d(3, 5, 4, stride=4)
+        self.over_places = nn.Linear(12, 12)
+        self.blocks = nn.Sequential(*(nn.Linear(5, 5) for _ in range(4)))
+        self.last = nn.Linear(5, CLASSES)
+
+    def forward(self, x):
+        x = self.over_places(self.cut(x).flatten(2)).permute(self.axes)
+        return self.last(self.blocks(x).mean(self.axes.index(2)))
+
+
+class MixedTokensFirst(MixedTokens):
+    """The tokens' axis before that of the pictures."""
+
+    def __init__(self):
+        super().__init__((2, 0, 1))
+
+
+class MixedTokensUndecided(MixedTokensFirst):
+    def forward(self, x):
+        return super().forward(-x if x.sum() > 1e9 else x)
+
+
+@pytest.mark.parametrize("make", [MixedTokens, MixedTokensFirst, MixedTokensUndecided])
+def test_maps_that_end_long_before_the_head_are_none(make):
+    _, network = prepared(make)
+    assert (network.captured is None) == (make is MixedTokensUndecided)
     assert layers(network, picture(16, 12)) == {}
+    assert why_none(network, picture(16, 12)) == (
+        "its later layers return values of which it is not known where in the picture they lie"
+    )
+
+
+def test_without_a_layer_that_returns_a_map():
+    _, network = prepared(lambda: nn.Sequential(nn.Flatten(), nn.Linear(576, CLASSES)))
+    assert layers(network, picture(16, 12)) == {}
+    assert why_none(network, picture(16, 12)) == (
+        "none of its layers returns one map that is known to lie over the picture"
+    )
 
 
 class OfMaps(nn.Module):
