@@ -178,6 +178,7 @@ OPEN_THEIR_OWN = {
         "report",
         "stored",
         "frame",
+        "skeleton",
     ),
     "wordnet",
 }

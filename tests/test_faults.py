@@ -57,9 +57,9 @@ def test_no_memory_in_the_middle_of_a_survey(shown, monkeypatch):
 
     scores = incremental.KeptActivations.rescore
     monkeypatch.setattr(incremental.KeptActivations, "rescore", scarce)
-    shown.select_slider(key="small_window").set_value(49).run()
+    shown.select_slider(key="small_window").set_value(52).run()
     assert len(batches) > 1
-    assert "memory: choose a smaller model" in panel(shown, "Occlusion small 49/48")
+    assert "memory: choose a smaller model" in panel(shown, "Occlusion small 52/48")
     assert overlay(shown, LARGE).any()
     monkeypatch.undo()
     shown.select_slider(key="small_window").set_value(48).run()

@@ -226,9 +226,9 @@ def test_a_picture_is_opened_by_address_and_left_again(show, out):
     back = "show=Wrong&page=2&order=nonsense&probability=5&probability=90&view=talk&source=x"
     query = {**QUICK, "view": "", "picture": f"birds/{row['path']}", "back": back}
     page = show(out, query=query)
-    assert "The model says" in html(page)
+    assert 'class="wil-headline">The model' in html(page)
     assert any("photo" in each for each in said(page.caption))
-    page.button[0].click().run()  # back to the folder
+    next(each for each in page.button if each.label == "Back to the folder").click().run()
     assert not page.exception
     assert page.session_state["show"] == "Wrong"
     assert page.session_state["probability"] == (5, 90)

@@ -313,7 +313,7 @@ def test_the_page_offers_it_and_tells_of_the_broken_one(page):
         assert 'class="map"' in panel, title
     target = chosen.selectbox(key="target")
     assert set(target.options) == {
-        *("predicted class", "mute swan", "king penguin", SAYS, "nothing (3)")
+        *(f"predicted class: {SAYS}", "mute swan", "king penguin", SAYS, "nothing (3)")
     }
     against = chosen.selectbox(key="contrast").select("nothing (3)").run()
     assert not against.exception
@@ -339,7 +339,9 @@ def test_every_tab_takes_it(page, part):
 def test_its_maps_are_judged(page):
     found = page(model="Pond birds", judge="true", maps="occlusion_small")
     assert not found.error
-    panel = re.search(r'data-panel="Occlusion small.*?</section>', html(found), re.DOTALL).group()
+    panel = re.search(
+        r'class="wil-panel[^>]*="Occlusion small.*?</section>', html(found), re.DOTALL
+    ).group()
     assert re.search(r'class="wil-badges".*class="(good|bad|mixed)', panel, re.DOTALL)
 
 
