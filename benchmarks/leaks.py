@@ -12,7 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.server import held, server
 
-_QUICK = "?small_window=48&small_stride=24&judge=false&steps=10"
+_QUICK = "?small_window=48&small_stride=24&judge=false&steps=10&map=occlusion_large"
 _QUIET = """() => document.querySelector('[data-test-script-state=notRunning]')
     && !document.querySelector('[data-testid=stProgress]')"""
 

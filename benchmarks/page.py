@@ -49,7 +49,7 @@ def main() -> None:
         _time_target(page)
         _time_bars(page)
         _time_display(page, address)
-        page.goto(address)
+        page.goto(f"{address}?map={LARGE}")
         finished(page, 15, 8)
         for moves in (10, 90):
             held = _memory_after_moves(page, process.pid, moves)
@@ -158,6 +158,7 @@ def _time_display(page: Page, address: str) -> None:
     page.goto(f"{address}?{maps}&judge=false")
     finished(page, 15, 8)
     settled(page)
+    page.get_by_role("button", name="Settings").click()
     page.get_by_text("Display", exact=True).click()
     page.locator(".st-key-opacity input[type=range]").focus()
     # Before the maps stand the photo and what the model sees.
@@ -210,7 +211,7 @@ def _caption(window: int, stride: int) -> str:
 
 def finished(page: Page, window: int, stride: int) -> None:
     page.wait_for_function(
-        f"() => / passes, [0-9.]+ s( · |$)/.test({_caption(window, stride)})",
+        f"() => /( passes, [0-9.]+ s|known before)( · |$)/.test({_caption(window, stride)})",
         polling=20,
         timeout=120_000,
     )

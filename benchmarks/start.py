@@ -30,7 +30,7 @@ _WATCH = """
 window.wilSeen = {};
 const shown = {
   pixels: () => document.querySelector('.wil-headline, .wil-box img'),
-  headline: () => /^The model says .+ %[.]/.test(
+  headline: () => /^The model (says|is not sure).+ %[.]/.test(
     document.querySelector('.wil-headline')?.innerText ?? ''),
   why: () => (text => text && !text.startsWith('Looking'))(
     document.querySelector('.wil-evidence')?.innerText.trim()),

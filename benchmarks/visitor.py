@@ -75,9 +75,9 @@ class Visitor:
         """Wait until the page has nothing left to do."""
         self._listen(lambda message: message.WhichOneof("type") == "script_finished")
 
-    def slide(self, key: str, value: int) -> None:
-        """Move a slider."""
-        self._set(key).double_array_value.data[:] = [value]
+    def enter(self, key: str, value: int) -> None:
+        """Type a number."""
+        self._set(key).double_value = value
         self._run()
 
     def choose(self, key: str, text: str) -> None:
