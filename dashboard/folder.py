@@ -240,9 +240,9 @@ def _open(results: ResultsTable, path: str) -> None:
 
 def leave() -> None:
     """To the main page, with its controls as they were left; for use in a callback."""
-    keep()
-    st.query_params.pop("view", None)
     state.name_picture()
+    st.query_params.pop("view", None)  # now: this is the step in the browser's history
+    keep()
     st.session_state["notices"] = []
     st.session_state.update(st.session_state.pop("kept_main", {}))
 
@@ -251,8 +251,7 @@ def enter(main_controls: tuple[str, ...]) -> None:
     """From the main page to this one, as its filters were left; for use in a callback."""
     held = {key: st.session_state[key] for key in main_controls if key in st.session_state}
     st.session_state["kept_main"] = held
-    st.session_state["arriving"] = st.query_params.get("back", "")
-    st.query_params.pop("back", None)
+    st.query_params["view"] = "folder"  # first: this is the step in the browser's history
+    st.session_state["arriving"] = st.query_params.pop("back", "")
     state.leave_out_picture()
     st.session_state["notices"] = []
-    st.query_params["view"] = "folder"

@@ -228,7 +228,7 @@ def test_a_picture_is_opened_by_address_and_left_again(show, out):
     page = show(out, query=query)
     assert "The model says" in html(page)
     assert any("photo" in each for each in said(page.caption))
-    page.button[0].click().run()  # back to the folder
+    next(each for each in page.button if each.label == "Back to the folder").click().run()
     assert not page.exception
     assert page.session_state["show"] == "Wrong"
     assert page.session_state["probability"] == (5, 90)
@@ -247,6 +247,7 @@ def test_a_picture_that_cannot_be_opened_leaves_the_page_usable(show, out, pictu
     page = show(out, query={**QUICK, "view": "", "picture": picture})
     assert "The model says king penguin, 53&nbsp;%" in html(page) or "53 %" in html(page)
     assert page.warning
+    page.run()
     assert "picture" not in page.query_params
 
 
