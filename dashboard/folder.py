@@ -32,6 +32,7 @@ from dashboard.folder_filters import (
 )
 from dashboard.folder_gallery import PER_PAGE, draw_gallery, fill_gallery, pairs_html
 from dashboard.folder_means import draw_means
+from dashboard.notices import draw_notices
 
 _STYLE = Path(__file__).resolve().parent / "folder.css"
 _HOW = """python -m core batch PICTURES --out OUT --methods occlusion
@@ -55,8 +56,7 @@ def draw_folder() -> None:
     rows = browsing.select(results, filters, order, descending)
     found = browsing.summary(results, rows)
     state.check_address(BOUND, {(name, name) for name in known.names.values()})
-    for sentence in state.notices():
-        st.warning(markdown(sentence))
+    draw_notices()
     _headline(results, found, filters, known)
     left, right = st.columns([3, 1], gap="large")
     with right:

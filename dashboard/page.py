@@ -36,6 +36,7 @@ from dashboard import (
 from dashboard.board import Board
 from dashboard.live import Job
 from dashboard.methods import Methods, choose_methods, say_what_is_missing
+from dashboard.notices import draw_notices
 from dashboard.tabs import TRUST, draw_tabs
 from dashboard.view import Scene
 
@@ -120,8 +121,7 @@ def draw() -> None:
     more = draw_tabs(explainer, scene, question, board, methods, look)
     state.check_address((*controls.BOUND, "tab"), controls.titles())
     with notices:
-        for sentence in state.notices():
-            st.warning(markdown(sentence))
+        draw_notices()
     _inspect(explainer, [board, *more], look.whole_photo)
     components.links(key="links", on_click=partial(_follow, classifier, board.settings))
     jobs = [job for each in (board, *more) for job in each.jobs()]
