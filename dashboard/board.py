@@ -21,6 +21,7 @@ from core.trust import Badge, badges
 from dashboard import state
 from dashboard.live import Job
 from dashboard.panels import Panel, panel_html
+from dashboard.places import replacing
 from dashboard.view import Look, Scene, map_panel, map_scales
 
 _log = logging.getLogger(__name__)
@@ -114,7 +115,8 @@ class Board:
                 known = state.judge().known(self._case(title), how)
                 if known is not None:
                     self.judgements[title] = known
-        with st.container(key=f"panels_{name}"):
+        before = len(st.session_state.get(self._memory, ()))
+        with replacing(st.container(key=f"panels_{name}"), before):
             self._places = [st.empty() for _ in (*front, *settings)]
         if columns is not None:
             rule = f"grid-template-columns: repeat({columns}, 1fr) !important"

@@ -33,6 +33,7 @@ from dashboard.folder_filters import (
 from dashboard.folder_gallery import PER_PAGE, draw_gallery, fill_gallery, pairs_html
 from dashboard.folder_means import draw_means
 from dashboard.notices import draw_notices
+from dashboard.places import nothing_more, replacing
 
 _STYLE = Path(__file__).resolve().parent / "folder.css"
 _HOW = """python -m core batch PICTURES --out OUT --methods occlusion
@@ -51,12 +52,13 @@ def draw_folder() -> None:
         _empty()
         return
     known = known_of(results)
-    with st.sidebar:
+    with replacing(st.sidebar, 24):  # the main page's is longer
         filters, (order, descending) = choose_filters(known)
     rows = browsing.select(results, filters, order, descending)
     found = browsing.summary(results, rows)
     state.check_address(BOUND, {(name, name) for name in known.names.values()})
-    draw_notices()
+    with replacing(st.container()):
+        draw_notices()
     _headline(results, found, filters, known)
     left, right = st.columns([3, 1], gap="large")
     with right:
@@ -66,6 +68,7 @@ def draw_folder() -> None:
         fill_pages = _gallery(results, rows)
         _export(results, rows)
     components.links(key="folder_links", on_click=partial(_follow, results, known))
+    nothing_more()
     for fill in (fill_pages, fill_means):
         if fill is not None:
             fill()

@@ -37,6 +37,7 @@ from dashboard.board import Board
 from dashboard.live import Job
 from dashboard.methods import Methods, choose_methods, say_what_is_missing
 from dashboard.notices import draw_notices
+from dashboard.places import replacing
 from dashboard.tabs import TRUST, draw_tabs
 from dashboard.view import Scene
 
@@ -93,7 +94,7 @@ def draw() -> None:
     with st.sidebar:
         question = controls.choose_question(classifier, [entry.index for entry in ranking])
     answer = _headline(ranking, question, scene, expected)
-    with st.sidebar:
+    with replacing(st.sidebar, 12):
         methods, missing = choose_methods(explainer, scene, question)
         look = controls.choose_look()
         with st.container(horizontal=True):
@@ -115,12 +116,12 @@ def draw() -> None:
         answer.html(f'<p class="wil-evidence">{sentence}</p>')
 
     give_evidence()
-    with gallery:
+    with replacing(gallery):
         controls.choose_picture()
     loading.wait_for_all()
     more = draw_tabs(explainer, scene, question, board, methods, look)
     state.check_address((*controls.BOUND, "tab"), controls.titles())
-    with notices:
+    with replacing(notices):
         draw_notices()
     _inspect(explainer, [board, *more], look.whole_photo)
     components.links(key="links", on_click=partial(_follow, classifier, board.settings))
@@ -194,7 +195,7 @@ def _headline(
     top = ranking[0]
     record = scene.classifier.record
     left, right = st.columns([3, 2], gap="large")
-    with left.container(gap="xsmall"):
+    with replacing(left.container(gap="xsmall")):
         st.html(
             f'<h1 class="wil-headline">The model says {escape(top.name)}, '
             f"{percent(top.probability)}.</h1>"

@@ -23,6 +23,7 @@ from dashboard.export import draw_export
 from dashboard.methods import Methods
 from dashboard.pairs import draw_pair
 from dashboard.panels import Panel, panels_html
+from dashboard.places import replacing
 from dashboard.view import Look, Scene, bars_html, input_uri, photo_uri
 
 FLIPS, COVER, CROP, COMPARE, PAIR, SIZES, BASELINES_TAB, TRUST, STUDY, EXPORT = TABS = (
@@ -52,7 +53,7 @@ def draw_tabs(
     for name, tab in zip(TABS, st.tabs(TABS, key="tab", bind="query-params"), strict=True):
         if not tab.open:
             continue
-        with tab:
+        with replacing(tab):
             if name == FLIPS:
                 _flips(explainer, scene, methods)
             elif name == COVER:
