@@ -22,6 +22,7 @@ from core.trust import Badge, badges
 from dashboard import state
 from dashboard.live import Job
 from dashboard.panels import Panel, panel_html
+from dashboard.places import nothing_more
 from dashboard.view import Look, Scene, map_panel, map_scales
 
 _log = logging.getLogger(__name__)
@@ -118,12 +119,15 @@ class Board:
                 known = state.judge().known(self._case(title), how)
                 if known is not None:
                     self.judgements[title] = known
+        before = len(st.session_state.get(self._memory, ()))
         self._row = st.container(key=f"panels_{name}")
         if columns is not None:
             rule = f"grid-template-columns: repeat({columns}, 1fr) !important"
             st.html(f"<style>.st-key-panels_{name} {{ {rule} }}</style>")
         self._shown: dict[int, tuple[Panel, DeltaGenerator]] = {}
         self._draw()
+        with self._row:
+            nothing_more(before)
 
     def jobs(self) -> Iterator[Job[Attribution]]:
         """The maps that are still to be computed."""

@@ -43,7 +43,7 @@ _CROP = _component("crop")
 _BRUSH = _component("brush", "mask")
 _COMPARE = _component("compare")
 _INSPECT = _component("inspect")
-_LINKS = _component("links")
+_LINKS = _component("links", "history")
 _PAGES = _component("pages")
 _STANDS = "page_stands"
 
@@ -162,6 +162,7 @@ def inspect(panels: dict[str, dict[str, Any]], *, key: str) -> None:
 def links(*, key: str, on_click: Callable[[list[str]], None]) -> None:
     """Let buttons in the page's own HTML be pressed: elements with ``data-link``, a JSON list.
 
+    With them comes what decides which changes of the address are steps in the browser's history.
     The first time, the browser says so: then `page_stands` is true, and the page runs again.
 
     Args:

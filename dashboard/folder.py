@@ -32,6 +32,8 @@ from dashboard.folder_filters import (
 )
 from dashboard.folder_gallery import PER_PAGE, draw_gallery, fill_gallery, pairs_html
 from dashboard.folder_means import draw_means
+from dashboard.notices import draw_notices
+from dashboard.places import nothing_more, replacing
 
 _STYLE = Path(__file__).resolve().parent / "folder.css"
 _HOW = """python -m core batch PICTURES --out OUT --methods occlusion
@@ -50,13 +52,13 @@ def draw_folder() -> None:
         _empty()
         return
     known = known_of(results)
-    with st.sidebar:
+    with replacing(st.sidebar, 24):  # the main page's is longer
         filters, (order, descending) = choose_filters(known)
     rows = browsing.select(results, filters, order, descending)
     found = browsing.summary(results, rows)
     state.check_address(BOUND, {(name, name) for name in known.names.values()})
-    for sentence in state.notices():
-        st.warning(markdown(sentence))
+    with replacing(st.container()):
+        draw_notices()
     _headline(results, found, filters, known)
     left, right = st.columns([3, 1], gap="large")
     with right:
@@ -66,6 +68,7 @@ def draw_folder() -> None:
         fill_pages = _gallery(results, rows)
         _export(results, rows)
     components.links(key="folder_links", on_click=partial(_follow, results, known))
+    nothing_more()
     for fill in (fill_pages, fill_means):
         if fill is not None:
             fill()
@@ -240,9 +243,9 @@ def _open(results: ResultsTable, path: str) -> None:
 
 def leave() -> None:
     """To the main page, with its controls as they were left; for use in a callback."""
-    keep()
-    st.query_params.pop("view", None)
     state.name_picture()
+    st.query_params.pop("view", None)  # now: this is the step in the browser's history
+    keep()
     st.session_state["notices"] = []
     st.session_state.update(st.session_state.pop("kept_main", {}))
 
@@ -251,8 +254,7 @@ def enter(main_controls: tuple[str, ...]) -> None:
     """From the main page to this one, as its filters were left; for use in a callback."""
     held = {key: st.session_state[key] for key in main_controls if key in st.session_state}
     st.session_state["kept_main"] = held
-    st.session_state["arriving"] = st.query_params.get("back", "")
-    st.query_params.pop("back", None)
+    st.query_params["view"] = "folder"  # first: this is the step in the browser's history
+    st.session_state["arriving"] = st.query_params.pop("back", "")
     state.leave_out_picture()
     st.session_state["notices"] = []
-    st.query_params["view"] = "folder"

@@ -81,11 +81,13 @@ def _opened(path: Path, state: tuple[tuple[int, int], ...]) -> ResultsTable:
 
 
 def accept_table() -> None:
-    """Take a new upload as this session's table, or say what is wrong with it."""
+    """Take a new upload as this session's table, or say what is wrong with it.
+
+    As with photos, a file that is gone takes nothing off the page.
+    """
     st.session_state.pop("folder_upload_error", None)
     upload = st.session_state.get("folder_uploader")
     if upload is None:
-        st.session_state.pop("folder_upload", None)
         return
     try:
         st.session_state["folder_upload"] = open_upload(upload.getvalue(), upload.name)

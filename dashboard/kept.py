@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.settings import ENOUGH
 from core.study import WINDOWS
+from dashboard import history
 from dashboard.frame import DEFAULT_SAMPLE
 from dashboard.messages import read_number
 
@@ -74,9 +75,10 @@ KEPT = {
 
 
 def begin() -> None:
-    """Take the values from the address, and later from the run before."""
+    """Take the values from the run before; at first, and after Back, from the address."""
+    went = history.went()
     for key, each in KEPT.items():
-        if key in st.session_state:
+        if key in st.session_state and not went:
             st.session_state[key] = st.session_state[key]  # a value of ours, no longer a control's
             continue
         value = each.read(st.query_params[key]) if key in st.query_params else None

@@ -43,6 +43,8 @@ from dashboard.methods import (
     methods_of,
     say_what_is_missing,
 )
+from dashboard.notices import draw_notices
+from dashboard.places import replacing
 from dashboard.skeleton import Skeleton, draw_skeleton, draw_style
 from dashboard.tabs import COVER, CROP, EXPORT, TRUST, draw_tabs, open_part
 from dashboard.tuning import draw_tuning
@@ -104,9 +106,9 @@ def draw() -> None:
         st.html(f'<p class="wil-facts">{escape(" · ".join(filter(None, facts)))}</p>')
     order = [entry.index for entry in ranking]
     _draw_answer(places, ranking, scene, expected)
-    with places.question:
+    with replacing(places.question):
         target = controls.choose_target(classifier, order)
-    with st.sidebar:
+    with replacing(st.sidebar, 24):  # the folder's is longer
         with st.expander("Question"):
             question = controls.choose_score(classifier, order, target)
         with st.expander("Covered with"):
@@ -122,7 +124,7 @@ def draw() -> None:
         names, missing = choose_maps()
     methods = methods_of(explainer, scene, names, baseline, judged)
     chosen = _chosen(methods)
-    with places.tuning:
+    with replacing(places.tuning):
         draw_tuning(explainer, scene, question, methods, chosen)
     windows = (methods.small, methods.large)
     photo = view.photo_panel(scene, windows)
@@ -151,9 +153,8 @@ def draw() -> None:
         board, *more = draw_tabs(explainer, scene, question, methods, look, side_by_side)
     state.check_address((*controls.BOUND, "tab", "trial", "comparison"), controls.titles())
     kept.write_address()
-    with places.notices:
-        for sentence in state.notices():
-            st.warning(markdown(sentence))
+    with replacing(places.notices):
+        draw_notices()
     _inspect(explainer, [board, *more], look.whole_photo)
     components.links(key="links", on_click=partial(_follow, classifier, board.settings))
     jobs = [job for each in (board, *more) for job in each.jobs()]
@@ -270,7 +271,7 @@ def _draw_answer(
         doubt = f'<span class="wil-wrong">{escape(words)}</span>' if words else ""
     says = f'<h1 class="wil-headline">{escape(answer(ranking))}</h1>'
     places.headline.html(f'<div class="wil-says">{says}{doubt}</div>')
-    with places.notes:
+    with replacing(places.notes):
         share = view.seen_share(scene)
         if share < _MOST_OF_IT:
             st.html(

@@ -2,13 +2,15 @@
 
 import logging
 import os
+import secrets
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import streamlit as st
 
 from core.disk_cache import DiskCache, default_folder
-from core.errors import ResourceError, UserError
+from core.errors import ImageError, ResourceError, UserError
 from core.explainer import Explainer
 from core.judging import Judge
 from core.picture import Picture, picture_from_bytes, picture_from_file, read_picture
@@ -18,14 +20,32 @@ from core.samples import Sample, samples
 from core.text import plain, quoted
 from core.turns import Line
 from core.workers import Workers
+from dashboard import history
 from dashboard.frame import DEFAULT_SAMPLE
 
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 UPLOAD = "upload"  # the picture's source is the session's own upload
 FOLDER = "folder"  # the picture's source is a table of results, for `dashboard.folder_tables`
 RAY_VARIABLE = "WHERE_RAY"  # the address of a cluster that does the heavy work, or "local"
+_UPLOADS_KEPT = 4  # files of a session to which the browser's history can go back
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A photo of a visitor's own.
+
+    Attributes:
+        token: what addresses call it. It says nothing of the photo, and means it in this session
+            only.
+        name: of its file.
+        data: its file.
+    """
+
+    token: str
+    name: str
+    data: bytes
 
 
 @st.cache_resource(show_spinner=False)
@@ -88,51 +108,74 @@ def sample_picture(name: str) -> Picture:
 
 
 def begin() -> None:
-    """Read the address, once per session."""
-    if "source" in st.session_state:
-        return
-    st.session_state.update(source=DEFAULT_SAMPLE, notices=[], asked=_address())
-    wanted = st.query_params.get("sample", DEFAULT_SAMPLE)
-    if "picture" in st.query_params:
-        _begin_folder(st.query_params["picture"])
-    elif wanted in gallery():
-        st.session_state["source"] = wanted
-        _begin_crop(sample_picture(wanted))
-    elif wanted == UPLOAD:
-        notice("The picture of this view was an upload, and uploads are not part of an address.")
+    """Follow the address where it decides: once per session, and in the browser's history."""
+    about_picture = st.query_params.get("view") != "folder"
+    if "source" not in st.session_state:
+        st.session_state.update(source=DEFAULT_SAMPLE, region=None, notices=[], asked=_address())
+        _follow_address()  # it is put right in the next run, when history.js is there
+    elif not about_picture:
+        leave_out_picture()  # which was written before the page was left
     else:
-        shown = gallery()[DEFAULT_SAMPLE].title
-        notice(f'There is no sample "{plain(wanted)}"; the page shows {shown}.')
+        if history.went():
+            st.session_state["notices"] = []
+            st.session_state.pop("upload_error", None)
+            _follow_address()
+        # Also else: a browser that has not heard of the picture yet sends the address before it.
+        name_picture()
 
 
-def _begin_folder(wanted: str) -> None:
-    """Open the picture of a table that the address names: its results, and its path in them."""
+def _follow_address() -> None:
+    """Take the picture and the crop that the address names, or say why they cannot be had."""
     crop = st.query_params.get("crop")
-    name, _, path = wanted.partition("/")
     try:
-        choose_from_folder(name, path)
+        picture = _open_addressed()
     except UserError as error:
-        del st.query_params["picture"]
-        notice(f"{error} The page shows {gallery()[DEFAULT_SAMPLE].title}.")
+        _log.info("the picture of the address is not opened", exc_info=error)
+        notice(f"{error} The page shows {_title()}.")
     else:
-        if crop is not None:
-            st.query_params["crop"] = crop
-        _begin_crop(st.session_state["folder_picture"])
+        st.session_state["region"] = None if crop is None else _crop(picture, crop)
 
 
-def _begin_crop(picture: Picture) -> None:
-    """Take the crop that the address asks for."""
-    wanted = st.query_params.get("crop")
-    if wanted is None:
-        return
+def _open_addressed() -> Picture:
+    """Take the picture that the address names.
+
+    Raises:
+        UserError: there is no such picture, or it cannot be used.
+    """
+    if "picture" in st.query_params:  # of a table: its results, and its path in them
+        name, _, path = st.query_params["picture"].partition("/")
+        return _open_from_folder(name, path)
+    wanted = st.query_params.get("sample", DEFAULT_SAMPLE)
+    if wanted in gallery():
+        st.session_state["source"] = wanted
+        return sample_picture(wanted)
+    upload = _uploads().get(wanted)
+    if upload is not None:
+        return _open_upload(upload)
+    if wanted.partition("-")[0] == UPLOAD:
+        raise ImageError(
+            "The picture of this view was an upload, and uploads are not part of an address."
+        )
+    raise ImageError(f'There is no sample "{plain(wanted)}".')
+
+
+def _crop(picture: Picture, wanted: str) -> Box | None:
+    """The crop that the address asks for; None, and a notice, if it is not possible."""
     try:
         region = Box(*(float(edge) for edge in wanted.split(",")))
         picture.cropped(region)
     except (ValueError, TypeError):  # no four numbers, or no square of the photo
-        del st.query_params["crop"]
         notice(f"The address asks for a crop {quoted(wanted)}, which is not possible.")
-    else:
-        st.session_state["region"] = region
+        return None
+    return region
+
+
+def _title() -> str:
+    """What the page calls its picture."""
+    source = st.session_state["source"]
+    if source == UPLOAD:
+        return "your photo"
+    return plain(picture_name()) if source == FOLDER else gallery()[source].title
 
 
 def _address() -> dict[str, list[str]]:
@@ -170,6 +213,11 @@ def notice(sentence: str) -> None:
     st.session_state["notices"].append(sentence)
 
 
+def dismiss(sentence: str) -> None:
+    """Tell something no longer; for use in a callback."""
+    st.session_state["notices"] = [each for each in notices() if each != sentence]
+
+
 def _same(wanted: str, value: object, titles: Collection[tuple[str, str]]) -> bool:
     """Whether a control's value is what the address says, in whatever way it is written."""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -183,19 +231,37 @@ def _same(wanted: str, value: object, titles: Collection[tuple[str, str]]) -> bo
 
 
 def accept_upload() -> None:
-    """Take a new upload as the picture, or say what is wrong with it and keep the one before."""
+    """Take a new upload as the picture, or say what is wrong with it and keep the one before.
+
+    No file is no news: one that is being replaced is gone for a moment, and one that is taken off
+    the list leaves the page with the picture that it has.
+    """
     st.session_state.pop("upload_error", None)
-    upload = st.session_state.get("uploader")
-    if upload is None:
-        if st.session_state["source"] == UPLOAD:
-            _take(DEFAULT_SAMPLE)
+    file = st.session_state.get("uploader")
+    if file is None:
         return
+    upload = Upload(f"{UPLOAD}-{secrets.token_hex(4)}", file.name, file.getvalue())
     try:
-        st.session_state["uploaded"] = picture_from_bytes(upload.getvalue())
-        _take(UPLOAD)
+        _open_upload(upload)
     except UserError as error:
         _log.info("upload refused", exc_info=error)
-        st.session_state["upload_error"] = str(error)
+        st.session_state["upload_error"] = f"{error} The page still shows {_title()}."
+        return
+    kept = [*_uploads().values(), upload][-_UPLOADS_KEPT:]
+    st.session_state["uploads"] = {each.token: each for each in kept}
+    _take(UPLOAD)
+
+
+def _uploads() -> dict[str, Upload]:
+    """The last uploads of this session, by token."""
+    found: dict[str, Upload] = st.session_state.get("uploads", {})
+    return found
+
+
+def _open_upload(upload: Upload) -> Picture:
+    picture = picture_from_bytes(upload.data)
+    st.session_state.update(source=UPLOAD, upload=upload, uploaded=picture)
+    return picture
 
 
 def opened(slot: str, upload: str, data: bytes) -> Picture:
@@ -222,7 +288,6 @@ def upload_thumbnail(side: int) -> str:
 
 def choose_sample(name: str) -> None:
     """Take a sample as the picture."""
-    st.session_state.pop("upload_error", None)
     _take(name)
 
 
@@ -232,20 +297,24 @@ def choose_from_folder(name: str, path: str) -> None:
     Raises:
         UserError: there is no such picture, or it cannot be used.
     """
+    _open_from_folder(name, path)
+    _take(FOLDER)
+
+
+def _open_from_folder(name: str, path: str) -> Picture:
     from dashboard import folder_tables  # with Arrow, which the first page does not wait for
 
     picture, card = folder_tables.open_picture(name, path)
-    st.session_state.update(folder_picture=picture, folder_card=card, folder_place=(name, path))
-    _take(FOLDER)
+    st.session_state.update(
+        source=FOLDER, folder_picture=picture, folder_card=card, folder_place=(name, path)
+    )
+    return picture
 
 
 def choose_region(region: Box | None) -> None:
     """Let the model see another square of the photo, or its own centre crop again."""
     st.session_state["region"] = region
-    if region is not None and st.session_state["source"] != UPLOAD:
-        st.query_params["crop"] = ",".join(f"{edge:.6g}" for edge in region)
-    else:
-        st.query_params.pop("crop", None)
+    name_picture()
 
 
 def picture_name() -> str:
@@ -254,8 +323,8 @@ def picture_name() -> str:
     if source == FOLDER:
         return PurePosixPath(st.session_state["folder_card"].path).name
     if source == UPLOAD:
-        upload = st.session_state.get("uploader")
-        return "photo" if upload is None else upload.name
+        upload: Upload = st.session_state["upload"]
+        return upload.name
     return gallery()[source].path.name
 
 
@@ -272,8 +341,8 @@ def original() -> bytes | None:
         except UserError as error:
             _log.info("%s is gone", source, exc_info=error)
             return None
-    upload = st.session_state.get("uploader")
-    return None if upload is None else upload.getvalue()
+    upload: Upload = st.session_state["upload"]
+    return upload.data
 
 
 def current_picture() -> tuple[Picture, str | None]:
@@ -293,24 +362,30 @@ def current_picture() -> tuple[Picture, str | None]:
 
 
 def _take(source: str) -> None:
-    st.session_state["source"] = source
-    st.session_state["region"] = None
-    st.session_state["notices"] = []
+    st.session_state.update(source=source, region=None, notices=[])
+    st.session_state.pop("upload_error", None)
     name_picture()
 
 
 def name_picture() -> None:
     """Let the address say which picture is on the page."""
-    source, region = st.session_state["source"], st.session_state.get("region")
-    leave_out_picture()
+    source, region = st.session_state["source"], st.session_state["region"]
+    said: dict[str, str] = {}
     if source == FOLDER:
-        st.query_params["picture"] = "/".join(st.session_state["folder_place"])
+        said["picture"] = "/".join(st.session_state["folder_place"])
     else:
-        st.query_params["sample"] = source
-    choose_region(region)
+        said["sample"] = st.session_state["upload"].token if source == UPLOAD else source
+    if region is not None:
+        said["crop"] = ",".join(f"{edge:.6g}" for edge in region)
+    # Each change goes to the browser by itself. It must never see an address of no picture.
+    for key, value in said.items():
+        if st.query_params.get(key, DEFAULT_SAMPLE if key == "sample" else None) != value:
+            st.query_params[key] = value
+    leave_out_picture(said)
 
 
-def leave_out_picture() -> None:
-    """Let the address say nothing of the picture: of a page that is not about one."""
+def leave_out_picture(but: Collection[str] = ()) -> None:
+    """Let the address say nothing of the picture, ``but`` for some keys."""
     for key in ("sample", "picture", "crop"):
-        st.query_params.pop(key, None)
+        if key not in but:
+            st.query_params.pop(key, None)

@@ -23,6 +23,7 @@ from dashboard.export import draw_export
 from dashboard.methods import Methods
 from dashboard.pairs import draw_pair
 from dashboard.panels import Panel, panels_html
+from dashboard.places import replacing
 from dashboard.view import Look, Scene, bars_html, drawn, input_uri, photo_uri
 
 SIDE_BY_SIDE, TRY, COMPARE, TRUST, EXPORT = TABS = (
@@ -68,7 +69,7 @@ def draw_tabs(
     with tabs[SIDE_BY_SIDE]:
         board = side_by_side()
     opened = next((name for name, tab in tabs.items() if tab.open), SIDE_BY_SIDE)
-    with tabs[opened]:
+    with replacing(tabs[opened]):
         if opened == TRY:
             return [board, *_try(explainer, scene, question, methods, look)]
         if opened == COMPARE:

@@ -66,7 +66,7 @@ def test_the_crop_of_the_address_is_what_the_model_sees():
 def test_a_crop_that_is_none_is_told(crop):
     page = opened(crop=crop)
     assert not page.exception
-    assert "region" not in page.session_state
+    assert page.session_state["region"] is None
     assert any("asks for a crop" in sentence for sentence in said(page.warning))
 
 
@@ -74,7 +74,7 @@ def test_of_an_upload_the_link_says_that_it_is_not_part():
     page = opened()
     page.file_uploader(key="uploader").upload("mine.jpg", PENGUIN.read_bytes(), "image/jpeg").run()
     assert not page.exception
-    assert link(page)["sample"] == ["upload"]
+    assert link(page)["sample"][0].startswith("upload-")
     assert any("photo is not part of the link" in text for text in captions(page))
 
 
