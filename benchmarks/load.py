@@ -1,9 +1,10 @@
 """Many visitors at once: ``python -m benchmarks.load --visitors 30 --seconds 180``.
 
 Each uploads pictures, types the side of a window, switches the target and, now and then, is gone in
-the middle of a computation and comes back as somebody else. Ends with exit status 1 if a page showed an error
-or another visitor's picture. The windows are large and the steps few, so that two cores have a
-chance; what is measured is the server under a load that never ends, not how fast a map is.
+the middle of a computation and comes back as somebody else. Ends with exit status 1 if a page
+showed an error or another visitor's picture. The windows are large and the steps few, so that two
+cores have a chance; what is measured is the server under a load that never ends, not how fast a map
+is.
 """
 
 import argparse

@@ -72,7 +72,6 @@ def choose_target(classifier: Classifier, order: list[int]) -> int:
     asked = place.selectbox(
         "Explain",
         [PREDICTED, *(names[index] for index in order)],
-        format_func=lambda name: f"{PREDICTED}: {names[order[0]]}" if name == PREDICTED else name,
         key="target",
         bind="query-params",
         accept_new_options=True,
