@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.errors import ModelError
 from core.samples import samples
 from tests.said import unmarked
 
@@ -168,6 +169,19 @@ def test_an_address_without_such_a_scene_opens_the_first(show, scene):
 
 def test_a_scene_that_cannot_be_made_says_why(show):
     assert "Target and contrast are the same class" in words(show(9))
+
+
+def test_what_goes_wrong_in_the_middle_of_a_scene_takes_the_place_of_what_was_shown(
+    show, monkeypatch
+):
+    def fail(*_):
+        raise ModelError("The cable is pulled.")
+        yield
+
+    monkeypatch.setattr("core.explainer.Explainer.steps", fail)
+    page = show(3, TALK.replace("stride = 80", "stride = 78"))
+    assert html(page).count("<section") == 1
+    assert words(page) == "Where? The cable is pulled."
 
 
 def test_a_broken_talk_says_which_line(show):

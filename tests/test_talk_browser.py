@@ -203,6 +203,96 @@ def test_a_photo_from_the_audience(browser, url):
         arrived(page, 6)
 
 
+SLOW = f"""
+[pictures.swan]
+file = {json.dumps(str(ROOT / "sample_images" / "swan.jpg"))}
+[[scenes]]
+kind = "brush"
+title = "Brush"
+picture = "swan"
+[[scenes]]
+kind = "maps"
+title = "Maps"
+pictures = ["swan"]
+window = 30
+stride = 3
+[[scenes]]
+kind = "photo"
+title = "Photo"
+[[scenes]]
+kind = "contrast"
+title = "Contrast"
+picture = "swan"
+against = "goose"
+window = 31
+stride = 3
+[[scenes]]
+kind = "brush"
+title = "Brush again"
+picture = "swan"
+"""
+# In each frame that the browser draws: titles, and what is there to be touched.
+WATCH = """() => {
+    window.seen = new Set();
+    const look = () => {
+        const shown = (selector) => [...document.querySelectorAll(selector)]
+            .filter((e) => e.checkVisibility({ visibilityProperty: true, opacityProperty: true }));
+        window.seen.add(JSON.stringify([
+            shown(".wil-stage").map((e) => e.querySelector("h1").innerText),
+            shown(".st-key-talk_canvas").length,
+            shown(".st-key-talk_photo").length,
+        ]));
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
+TOUCHED = {"Brush": [1, 0], "Brush again": [1, 0], "Photo": [0, 1]}
+
+
+def test_nothing_of_another_scene_is_there_while_one_computes(browser, tmp_path):
+    talk = tmp_path / "slow.toml"
+    talk.write_text(SLOW, "utf-8")
+    with (
+        serve(ROOT / "dashboard" / "app.py", "--", "--talk", str(talk)) as address,
+        open_page(browser, f"{address}/?view=talk", settled=False, **PROJECTOR) as page,
+    ):
+        page.locator(".st-key-talk_canvas canvas").wait_for(timeout=1000 * PATIENCE)
+        page.get_by_text("1 / 5").wait_for(timeout=1000 * PATIENCE)
+        page.evaluate(WATCH)
+        for keys, title in (
+            ("R", "Maps"),
+            ("R", "Photo"),
+            ("R", "Contrast"),
+            ("R", "Brush again"),
+            ("L", "Contrast"),
+            ("L", "Photo"),
+            ("L", "Maps"),
+            ("L", "Brush"),
+            ("RR", "Photo"),
+            ("RR", "Brush again"),
+        ):
+            for key in keys:
+                page.keyboard.press({"L": "ArrowLeft", "R": "ArrowRight"}[key])
+            page.wait_for_function(
+                """([title, computes]) =>
+                    document.querySelector(".wil-stage h1")?.innerText === title && (!computes
+                        || document.querySelector(".wil-stage .progress")?.innerText.trim())""",
+                arg=[title, title not in TOUCHED],
+                timeout=1000 * PATIENCE,
+            )
+            if title in TOUCHED:
+                settle(page, PATIENCE)
+        seen = [json.loads(each) for each in page.evaluate("[...window.seen]")]
+        assert {title for titles, *_ in seen for title in titles} >= {"Maps", "Contrast"}
+        for titles, *touched in seen:
+            assert len(titles) <= 1, seen
+            assert not titles or touched == TOUCHED.get(titles[0], [0, 0]), seen
+        page.evaluate("window.seen.clear()")
+        paint_over_the_beak(page)
+        page.get_by_text("It was king penguin").wait_for(timeout=1000 * PATIENCE)
+        assert page.evaluate("[...window.seen]") == ['[["Brush again"],1,0]']
+
+
 LONG = (
     "One hundred and twenty characters are as long as a title can be: "
     "this one has every single one of them, to the last one."
