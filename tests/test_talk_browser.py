@@ -203,6 +203,24 @@ def test_a_photo_from_the_audience(browser, url):
         arrived(page, 6)
 
 
+def test_escape_leaves_the_talk_and_back_returns_to_the_scene(browser, url):
+    with open_page(browser, f"{url}&scene=1", settled=False, **PROJECTOR) as page:
+        arrived(page, 1)
+        page.keyboard.press("ArrowRight")
+        arrived(page, 2)
+        page.evaluate("document.documentElement.requestFullscreen()")
+        page.keyboard.press("Escape")  # is the full screen's; here it is left by other means
+        page.wait_for_timeout(500)
+        arrived(page, 2)
+        page.evaluate("document.exitFullscreen()")
+        page.keyboard.press("Escape")
+        page.locator(".wil-headline").wait_for(timeout=1000 * PATIENCE)
+        assert page.locator(".wil-stage").count() == 0
+        assert "view" not in page.url
+        page.go_back()
+        arrived(page, 2)
+
+
 SLOW = f"""
 [pictures.swan]
 file = {json.dumps(str(ROOT / "sample_images" / "swan.jpg"))}
