@@ -40,6 +40,8 @@ _ABSENT: dict[str, tuple[str, ...]] = {
     "rose": ("daisy", "rapeseed"),
 }
 
+# Kinds of which ImageNet-1k has classes, and none of them under a name that does not say so.
+_NAMED_AFTER = frozenset({"camel", "crocodile", "eagle", "owl", "penguin", "swan"})
 
 _WORDNET = re.compile(r"n\d{8}")
 
@@ -114,6 +116,20 @@ def search(class_names: tuple[str, ...], query: str, limit: int = 5) -> Search:
     index = found[0] if found else index_of(class_names, query)
     nearest = () if index is not None else _nearest(class_names, query, limit)
     return Search(query, index, (), nearest)
+
+
+def only_of_kind(class_names: tuple[str, ...], text: str) -> tuple[str, int] | None:
+    """The kind that a name ends with, and the only class of that kind; None if there are several.
+
+    A chinstrap penguin is a penguin, and of ImageNet-1k's classes only the king penguin is. Names
+    alone do not tell: the common newt is the only class called a newt, but the eft is one too. So
+    this counts for a few kinds only.
+    """
+    kind = _words(text)[-1:]
+    if len(class_names) != len(class_of()) or not _NAMED_AFTER.intersection(kind):
+        return None
+    found = [i for i, name in enumerate(class_names) if _words(name)[-1:] == kind]
+    return (kind[0], found[0]) if len(found) == 1 else None
 
 
 def named(class_names: tuple[str, ...], text: str) -> tuple[int, ...]:

@@ -67,9 +67,10 @@ def _answer(place: Place, explainer: Explainer, scene: AnswerScene, classifier: 
     (shown,) = scene.pictures
     ranking = classifier.ranking(explainer.logits(classifier, shown.picture))[:_SHOWN]
     photo = view.stage_uri(view.Scene(shown.picture, classifier))
+    judged = verdict(shown, ranking[0], classifier.class_names)
     body = (
         f'<div class="left"><img class="photo" src="{photo}" alt="{escape(shown.label or "")}">'
-        f'</div><div class="right">{says(ranking)}{verdict(shown, ranking[0])}</div>'
+        f'</div><div class="right">{says(ranking)}{judged}</div>'
     )
     place.show(frame(scene.title, body, "two"))
 

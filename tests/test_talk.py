@@ -107,7 +107,12 @@ def words(page):
 def test_an_answer_that_is_right(show):
     found = words(show(1))
     assert found.startswith("What is this? king penguin 80 %")
-    assert found.endswith("Right")
+    assert found.endswith("Right: king penguin is the only penguin among the 1,000 classes.")
+
+
+def test_an_answer_that_is_the_label_is_right_without_more(show):
+    text = TALK.replace('label = "penguin"', 'label = "King penguin"')
+    assert words(show(1, text)).endswith("Right")
 
 
 def test_an_answer_that_is_wrong_and_words_stay_text(show):
