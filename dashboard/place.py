@@ -20,6 +20,9 @@ class Place:
     scene may compute for long. So each scene has a spot of its own. The first that a run draws of
     it empties the spots of all others. Until then the scene before stays, as a whole: the stage is
     dark for a frame at most. In further runs of one scene its brush stays what it is.
+
+    Streamlit also keeps a widget whose spot is taken by something else, but not one in a container
+    whose spot is taken. So what comes and goes within a scene is drawn in containers too.
     """
 
     def __init__(self, number: int, count: int) -> None:

@@ -181,9 +181,11 @@ def _photo(place: Place, explainer: Explainer, scene: PhotoScene, classifier: Cl
             "Photo from", ["File", "Camera"], default="File", key="talk_source", required=True
         )
         if source == "Camera":
-            given = st.camera_input("Take a photo", label_visibility="collapsed")
+            given = st.container().camera_input("Take a photo", label_visibility="collapsed")
+            st.empty()
         else:
-            given = st.file_uploader(
+            st.empty()
+            given = st.container().file_uploader(
                 "Your photo",
                 type=state.UPLOAD_TYPES,
                 label_visibility="collapsed",

@@ -86,7 +86,7 @@ def _offer(place: Place, explainer: Explainer, talk: Talk) -> None:
         return
     if not st.session_state.pop("talk_warm", False):
         words = f"Make ready: {missing} of {len(talk.scenes)} scenes are not"
-        spot.button(markdown(words), key="talk_make", on_click=_ask, type="tertiary")
+        spot.container().button(markdown(words), key="talk_make", on_click=_ask, type="tertiary")
         return
 
     def say(words: str) -> None:
