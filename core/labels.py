@@ -48,6 +48,8 @@ _ABSENT: dict[str, tuple[str, ...]] = {
     "slipper": ("clog", "sandal", "Loafer"),
 }
 
+# Kinds of which ImageNet-1k has classes, and none of them under a name that does not say so.
+_NAMED_AFTER = frozenset({"camel", "crocodile", "eagle", "owl", "penguin", "swan"})
 
 _WORDNET = re.compile(r"n\d{8}")
 
@@ -140,6 +142,20 @@ def choice(class_names: tuple[str, ...], query: str) -> Search:
     if having == [nearest] and re.split(r"[\s_]+", class_names[nearest].lower())[-1] == word:
         return replace(found, index=nearest, nearest=())
     return found
+
+
+def only_of_kind(class_names: tuple[str, ...], text: str) -> tuple[str, int] | None:
+    """The kind that a name ends with, and the only class of that kind; None if there are several.
+
+    A chinstrap penguin is a penguin, and of ImageNet-1k's classes only the king penguin is. Names
+    alone do not tell: the common newt is the only class called a newt, but the eft is one too. So
+    this counts for a few kinds only.
+    """
+    kind = _words(text)[-1:]
+    if len(class_names) != len(class_of()) or not _NAMED_AFTER.intersection(kind):
+        return None
+    found = [i for i, name in enumerate(class_names) if _words(name)[-1:] == kind]
+    return (kind[0], found[0]) if len(found) == 1 else None
 
 
 def named(class_names: tuple[str, ...], text: str) -> tuple[int, ...]:

@@ -1,12 +1,13 @@
 """Sentences built from the numbers, for people who will not read the numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from core.labels import search
+from core.labels import only_of_kind, search
 from core.models import ClassScore
 from core.occlusion import OcclusionSurvey
 from core.scores import Question
+from core.text import plain
 
 MARKED = "the marked square"
 """What sentences call a window that is marked on the picture."""
@@ -50,9 +51,44 @@ def expectation(expected: str, top: ClassScore, class_names: tuple[str, ...]) ->
         return None
     if found.index is not None or found.choices:
         return f"A person would say {expected}."
+    only = _only(expected, top, class_names)
+    if only:
+        return f"A person would say {expected}; {only}."
     offered = [class_names[i] for i in found.nearest[:2]]
     nearest = f": the nearest are {' and '.join(offered)}" if offered else ""
     return f"A person would say {expected}; the model has no such class{nearest}."
+
+
+def correctness(
+    label: str | None, right: Collection[str], top: ClassScore, class_names: tuple[str, ...]
+) -> str:
+    """What to say of an answer that counts as right, and why it does if it is not the label itself.
+
+    Args:
+        label: what a person would call the picture; None if nobody says.
+        right: names of the classes that count as right, the answer among them.
+        top: the answer.
+        class_names: of the model.
+    """
+    if label is None:
+        return "Right"
+    found = search(class_names, label)
+    if top.index in (found.index, *found.choices):
+        return "Right"
+    only = _only(label, top, class_names)
+    if only:
+        return f"Right: {only}."
+    count = sum(name in right for name in class_names)
+    which = "the only class that counts" if count == 1 else f"one of {count} classes that count"
+    return f"Right: {top.name} is {which} as {plain(label)}."
+
+
+def _only(label: str, top: ClassScore, class_names: tuple[str, ...]) -> str:
+    """That the answer is the only class of the label's kind; empty if that is not known."""
+    kind, index = only_of_kind(class_names, label) or ("", None)
+    if index != top.index:
+        return ""
+    return f"{top.name} is the only {kind} among the {len(class_names):,} classes"
 
 
 @dataclass(frozen=True)

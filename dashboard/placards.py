@@ -10,7 +10,7 @@ from core.judgement import Judgement
 from core.models import ClassScore
 from core.rendering import Display
 from core.scenes import TalkPicture
-from core.story import percent
+from core.story import correctness, percent
 from core.text import columns, escape, plain
 from core.trust import badges
 from core.warm import Wanted
@@ -106,10 +106,11 @@ def short(explainer: Explainer, each: Wanted) -> str:
     return f"{escape(plain(top.name, _NAME))}, {share(top)}"
 
 
-def verdict(shown: TalkPicture, top: ClassScore) -> str:
+def verdict(shown: TalkPicture, top: ClassScore, class_names: tuple[str, ...]) -> str:
     """Right or wrong, where the speaker says what the picture shows."""
     if top.name in shown.right:
-        return '<p class="verdict right">Right</p>'
+        sentence = correctness(shown.label, shown.right, top, class_names)
+        return f'<p class="verdict right">{escape(sentence)}</p>'
     if shown.label is None:
         return ""
     return f'<p class="verdict wrong">Wrong: {escape(shown.label)}</p>'

@@ -14,8 +14,8 @@ _NOTHING = "<i hidden></i>"  # Streamlit refuses HTML that is empty
 _STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
 
 
-class Place:
-    """A place for one element, which keeps what the run before drew there until it is drawn anew.
+class Slot:
+    """A slot for one element, which keeps what the run before drew there until it is drawn anew.
 
     ``st.empty()`` would take that away first: the page would flash at every move of a slider.
     """
@@ -54,17 +54,17 @@ class Skeleton:
     gallery: DeltaGenerator
     upload: DeltaGenerator
     links: DeltaGenerator
-    headline: Place
-    evidence: Place
+    headline: Slot
+    evidence: Slot
     notes: DeltaGenerator
-    photo: Place
-    map: Place
-    classes: Place
+    photo: Slot
+    map: Slot
+    classes: Slot
     question: DeltaGenerator
-    thumbnails: Place
+    thumbnails: Slot
     more: DeltaGenerator
     tuning: DeltaGenerator
-    trust: Place
+    trust: Slot
     below: DeltaGenerator
 
 
@@ -91,22 +91,22 @@ def draw_skeleton() -> Skeleton:
             key="links_bar",
         )
     with st.container(gap=None, key="answer"):
-        headline, evidence, notes = Place(), Place(), st.container(gap="xxsmall")
+        headline, evidence, notes = Slot(), Slot(), st.container(gap="xxsmall")
     pair, side = st.columns([2, 1.08], gap="medium")
     with pair, st.container(key="pair"):
         left, right = st.columns(2, gap="medium")
         with left:
-            photo = Place()
+            photo = Slot()
         with right:
-            heat = Place()
+            heat = Slot()
     with side, st.container(gap="xsmall", key="side"):
-        classes = Place()
+        classes = Slot()
         question = st.container(gap="xxsmall", key="question")
         with st.container(horizontal=True, vertical_alignment="top", key="maps_bar"):
-            thumbnails = Place()
+            thumbnails = Slot()
             more = st.container(key="more_maps", width="content")
         tuning = st.container(gap="xxsmall", key="tuning")
-        trust = Place()
+        trust = Slot()
     return Skeleton(
         *(notices, gallery, upload, links, headline, evidence, notes, photo, heat, classes),
         *(question, thumbnails, more, tuning, trust, st.container()),

@@ -36,12 +36,13 @@ from dashboard.placards import (
     trust_line,
     verdict,
 )
+from dashboard.scene_place import ScenePlace
 
 _SHOWN = 3  # classes under an answer
 _END = 20  # letters at an end of a scale
 
 
-def draw(explainer: Explainer, scene: Scene, classifier: Classifier) -> None:
+def draw(place: ScenePlace, explainer: Explainer, scene: Scene, classifier: Classifier) -> None:
     """Draw one scene, computing what is not known yet.
 
     Raises:
@@ -49,32 +50,36 @@ def draw(explainer: Explainer, scene: Scene, classifier: Classifier) -> None:
     """
     match scene:
         case AnswerScene():
-            _answer(explainer, scene, classifier)
+            _answer(place, explainer, scene, classifier)
         case MapsScene():
-            _maps(explainer, scene, classifier)
+            _maps(place, explainer, scene, classifier)
         case BrushScene():
-            _brush(explainer, scene, classifier)
+            _brush(place, explainer, scene, classifier)
         case ContrastScene():
-            _contrast(explainer, scene, classifier)
+            _contrast(place, explainer, scene, classifier)
         case TrustScene():
-            _trust(explainer, scene, classifier)
+            _trust(place, explainer, scene, classifier)
         case PhotoScene():
-            _photo(explainer, scene, classifier)
+            _photo(place, explainer, scene, classifier)
 
 
-def _answer(explainer: Explainer, scene: AnswerScene, classifier: Classifier) -> None:
+def _answer(
+    place: ScenePlace, explainer: Explainer, scene: AnswerScene, classifier: Classifier
+) -> None:
     (shown,) = scene.pictures
     ranking = classifier.ranking(explainer.logits(classifier, shown.picture))[:_SHOWN]
     photo = view.stage_uri(view.Scene(shown.picture, classifier))
+    judged = verdict(shown, ranking[0], classifier.class_names)
     body = (
         f'<div class="left"><img class="photo" src="{photo}" alt="{escape(shown.label or "")}">'
-        f'</div><div class="right">{says(ranking)}{verdict(shown, ranking[0])}</div>'
+        f'</div><div class="right">{says(ranking)}{judged}</div>'
     )
-    st.html(frame(scene.title, body, "two"))
+    place.show(frame(scene.title, body, "two"))
 
 
-def _maps(explainer: Explainer, scene: MapsScene, classifier: Classifier) -> None:
-    place = st.empty()
+def _maps(
+    place: ScenePlace, explainer: Explainer, scene: MapsScene, classifier: Classifier
+) -> None:
     asked = wanted(explainer, scene, classifier)
 
     def show(found: Sequence[Attribution | None], progress: str) -> None:
@@ -84,27 +89,29 @@ def _maps(explainer: Explainer, scene: MapsScene, classifier: Classifier) -> Non
         )
         count = f"--count:{len(asked)}"
         bar = scale(panels, "speaks against it", "speaks for it", progress)
-        place.html(
+        place.show(
             frame(scene.title, f'<div class="maps" style="{count}">{cells}</div>{bar}', "rows")
         )
 
     _compute(explainer, asked, show)
 
 
-def _brush(explainer: Explainer, scene: BrushScene, classifier: Classifier) -> None:
+def _brush(
+    place: ScenePlace, explainer: Explainer, scene: BrushScene, classifier: Classifier
+) -> None:
     (shown,) = scene.pictures
     each = view.Scene(shown.picture, classifier)
-    words = st.empty()
+    before = classifier.ranking(explainer.logits(classifier, shown.picture))[:_SHOWN]
+    picture = view.stage_uri(each)
     # Another key each time, so that a scene begins unpainted, whatever was tried before.
     turns = st.session_state.get("talk_turns", 0)
-    with st.container(key="talk_canvas"):
+    with place.touched("talk_canvas"):
         bits = components.brush(
-            view.stage_uri(each),
+            picture,
             each.side,
             key=f"talk_brush_{turns}",
             alt="The model's input; paint over what is to be covered.",
         )
-    before = classifier.ranking(explainer.logits(classifier, shown.picture))[:_SHOWN]
     after, kind, note = before, "", "&nbsp;"  # room for the note, so that nothing moves
     if bits is not None:
         mask = mask_from_bits(bits, each.side)
@@ -113,11 +120,12 @@ def _brush(explainer: Explainer, scene: BrushScene, classifier: Classifier) -> N
         kind = "flipped" if after[0].index != before[0].index else ""
         note = f"It was {escape(before[0].name)}, {share(before[0])}."
     body = f'<div class="right">{says(after, kind)}<p class="verdict">{note}</p></div>'
-    words.html(frame(scene.title, body, "two"))
+    place.show(frame(scene.title, body, "two"))
 
 
-def _contrast(explainer: Explainer, scene: ContrastScene, classifier: Classifier) -> None:
-    place = st.empty()
+def _contrast(
+    place: ScenePlace, explainer: Explainer, scene: ContrastScene, classifier: Classifier
+) -> None:
     asked = wanted(explainer, scene, classifier)
     names = classifier.class_names
     (shown,) = scene.pictures
@@ -135,7 +143,7 @@ def _contrast(explainer: Explainer, scene: ContrastScene, classifier: Classifier
     def show(found: Sequence[Attribution | None], progress: str) -> None:
         panels = map_panels(asked, found)
         bar = scale(panels, plain(against, _END), plain(target, _END), progress)
-        place.html(
+        place.show(
             frame(
                 scene.title,
                 f'<div class="left">{figure(panels[0])}{bar}</div>'
@@ -147,15 +155,16 @@ def _contrast(explainer: Explainer, scene: ContrastScene, classifier: Classifier
     _compute(explainer, asked, show)
 
 
-def _trust(explainer: Explainer, scene: TrustScene, classifier: Classifier) -> None:
-    place = st.empty()
+def _trust(
+    place: ScenePlace, explainer: Explainer, scene: TrustScene, classifier: Classifier
+) -> None:
     asked = wanted(explainer, scene, classifier)
     (each,) = asked
 
     def draw(found: Sequence[Attribution | None], badges: str, progress: str) -> None:
         panels = map_panels(asked, found)
         bar = scale(panels, "against it", "for it", progress)
-        place.html(
+        place.show(
             frame(
                 scene.title,
                 f'<div class="left">{figure(panels[0])}{bar}</div>'
@@ -174,22 +183,25 @@ def _trust(explainer: Explainer, scene: TrustScene, classifier: Classifier) -> N
     draw(found, trust_line(last.snapshot()), "")
 
 
-def _photo(explainer: Explainer, scene: PhotoScene, classifier: Classifier) -> None:
-    place = st.empty()
-    with st.container(key="talk_photo"):
+def _photo(
+    place: ScenePlace, explainer: Explainer, scene: PhotoScene, classifier: Classifier
+) -> None:
+    with place.touched("talk_photo"):
         source = st.segmented_control(
             "Photo from", ["File", "Camera"], default="File", key="talk_source", required=True
         )
         if source == "Camera":
-            given = st.camera_input("Take a photo", label_visibility="collapsed")
+            given = st.container().camera_input("Take a photo", label_visibility="collapsed")
+            st.empty()
         else:
-            given = st.file_uploader(
+            st.empty()
+            given = st.container().file_uploader(
                 "Your photo",
                 type=state.UPLOAD_TYPES,
                 label_visibility="collapsed",
             )
     if given is None:
-        place.html(frame(scene.title, "", "photo"))
+        place.show(frame(scene.title, "", "photo"))
         return
     picture = state.opened("talk_picture", given.file_id, given.getvalue())
     ranking = classifier.ranking(explainer.logits(classifier, picture))[:_SHOWN]
@@ -199,7 +211,7 @@ def _photo(explainer: Explainer, scene: PhotoScene, classifier: Classifier) -> N
     def show(found: Sequence[Attribution | None], progress: str) -> None:
         panels = map_panels(asked, found)
         bar = scale(panels, "against it", "for it", progress)
-        place.html(
+        place.show(
             frame(
                 scene.title,
                 f'<div class="left"><img class="photo" src="{photo}" alt="The photo"></div>'

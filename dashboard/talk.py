@@ -9,12 +9,13 @@ import streamlit as st
 from core.errors import UserError
 from core.explainer import Explainer
 from core.models import registry
-from core.scenes import Talk, read_talk
+from core.scenes import Scene, Talk, read_talk
 from core.text import markdown
 from core.warm import ready, warm, words_of
 from dashboard import components, live, options, stage, state
 from dashboard.messages import read_number
 from dashboard.placards import frame, told
+from dashboard.scene_place import ScenePlace
 
 _STYLE = Path(__file__).resolve().parent / "talk.css"
 _log = logging.getLogger(__name__)
@@ -28,21 +29,23 @@ def draw_talk(explainer: Explainer) -> None:
         talk = _read(path, path.stat().st_mtime_ns if path.is_file() else 0)
     except UserError as error:
         _log.info("no talk", exc_info=error)
-        _tell(str(error))
+        st.html(frame("This talk cannot be shown", told(str(error))))
         return
     number = _number(len(talk.scenes))
     components.pages(number, len(talk.scenes), key="talk_pages", turn=_turn)
     scene = talk.scenes[number - 1]
+    place = ScenePlace(number, len(talk.scenes))
     try:
-        live.run_download(scene.model, registry()[scene.model].title)
-        stage.draw(explainer, scene, explainer.classifier(scene.model))
-        _offer(explainer, talk)
+        _fetch(place, scene)
+        stage.draw(place, explainer, scene, explainer.classifier(scene.model))
+        _offer(place, explainer, talk)
     except UserError as error:
         _log.info("scene %d cannot be made", number, exc_info=error)
-        _tell(str(error), scene.title)
+        place.show(frame(scene.title, told(str(error))))
     except Exception:  # noqa: BLE001 - no traceback reaches the stage
         _log.exception("scene %d cannot be made", number)
-        _tell("Something went wrong with this scene; the log has the details.", scene.title)
+        sentence = "Something went wrong with this scene; the log has the details."
+        place.show(frame(scene.title, told(sentence)))
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
@@ -64,21 +67,31 @@ def _turn(number: int) -> None:
     st.session_state["talk_turns"] = st.session_state.get("talk_turns", 0) + 1
 
 
-def _offer(explainer: Explainer, talk: Talk) -> None:
+def _fetch(place: ScenePlace, scene: Scene) -> None:
+    """Download the scene's model, if it is not here."""
+    record = registry()[scene.model]
+    if record.weights.present:
+        return
+    place.show(frame(scene.title))
+    with place.corner:
+        live.run_download(record.name, record.title)
+
+
+def _offer(place: ScenePlace, explainer: Explainer, talk: Talk) -> None:
     """A quiet button in the corner that makes all scenes ready, while some are not."""
     missing = sum(not ready(explainer, state.judge(), scene) for scene in talk.scenes)
-    with st.container(key="talk_ready"):
-        if not missing:
-            return
-        place = st.empty()
+    with place.corner:
+        spot = st.empty()
+    if not missing:
+        return
     if not st.session_state.pop("talk_warm", False):
         words = f"Make ready: {missing} of {len(talk.scenes)} scenes are not"
-        place.button(markdown(words), key="talk_make", on_click=_ask, type="tertiary")
+        spot.container().button(markdown(words), key="talk_make", on_click=_ask, type="tertiary")
         return
 
     def say(words: str) -> None:
         live.tick()
-        place.caption(markdown(words))
+        spot.caption(markdown(words))
 
     with (
         state.line().admitted(lambda before: say(live.people(before))),
@@ -91,7 +104,3 @@ def _offer(explainer: Explainer, talk: Talk) -> None:
 
 def _ask() -> None:
     st.session_state["talk_warm"] = True
-
-
-def _tell(sentence: str, title: str = "This talk cannot be shown") -> None:
-    st.html(frame(title, told(sentence)))

@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 from core.errors import FolderError
 from core.labelling import label_of
-from core.labels import _ABSENT, Search, choice, counterpart, display_names, search
+from core.labels import (
+    _ABSENT,
+    _NAMED_AFTER,
+    Search,
+    choice,
+    counterpart,
+    display_names,
+    only_of_kind,
+    search,
+)
 from core.models import registry
 from core.wordnet import class_of
 
@@ -176,6 +185,39 @@ def test_every_listed_name_is_absent_and_every_neighbour_exists(absent):
     assert names(search(IMAGENET, absent, limit=50))[: len(_ABSENT[absent])] == list(
         _ABSENT[absent]
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("chinstrap penguin", ("penguin", "king penguin")),
+        ("Penguin", ("penguin", "king penguin")),
+        ("emperor-penguin", ("penguin", "king penguin")),
+        ("mute swan", ("swan", "black swan")),
+        ("snowy owl", ("owl", "great grey owl")),
+        ("golden eagle", ("eagle", "bald eagle")),
+        ("Bactrian camel", ("camel", "Arabian camel")),
+        ("fennec fox", None),  # there are several
+        ("crested newt", None),  # the eft is a newt too
+        ("toy train", None),
+        ("kingfisher", None),
+        ("penguin suit", None),
+        ("", None),
+    ],
+)
+def test_the_only_class_of_a_kind(text, found):
+    expected = found and (found[0], IMAGENET.index(found[1]))
+    assert only_of_kind(IMAGENET, text) == expected
+
+
+def test_every_kind_has_one_class_and_no_other_has_it_in_its_name():
+    for kind in _NAMED_AFTER:
+        assert only_of_kind(IMAGENET, kind) is not None
+        assert len([name for name in IMAGENET if kind in name.lower().split()]) == 1
+
+
+def test_of_other_classes_than_imagenet_s_nobody_knows_what_kinds_they_are():
+    assert only_of_kind(("king penguin", "gentoo"), "penguin") is None
 
 
 @settings(max_examples=30, deadline=None)

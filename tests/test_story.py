@@ -9,7 +9,7 @@ from toys import Sums
 
 from core.models import ClassScore, registry
 from core.occlusion import OcclusionSurvey
-from core.story import expectation, percent, strongest_window
+from core.story import correctness, expectation, percent, strongest_window
 
 IMAGENET = registry()["resnet18"].class_names
 
@@ -64,6 +64,69 @@ def test_expectations():
     assert expectation("zzzzqqqq", top("king penguin"), IMAGENET) == (
         "A person would say zzzzqqqq; the model has no such class."
     )
+    assert expectation("chinstrap penguin", top("king penguin"), IMAGENET) == (
+        "A person would say chinstrap penguin; "
+        "king penguin is the only penguin among the 1,000 classes."
+    )
+    assert expectation("chinstrap penguin", top("albatross"), IMAGENET) == (
+        "A person would say chinstrap penguin; the model has no such class: "
+        "the nearest are king penguin and albatross."
+    )
+
+
+@pytest.mark.parametrize(
+    ("label", "right", "answer", "sentence"),
+    [
+        ("king penguin", ["king penguin"], "king penguin", "Right"),
+        ("King_Penguin", ["king penguin"], "king penguin", "Right"),
+        ("CARDIGAN", ["Cardigan"], "Cardigan", "Right"),  # it may be meant
+        (None, ["goose"], "goose", "Right"),
+        (
+            "penguin",
+            ["king penguin"],
+            "king penguin",
+            "Right: king penguin is the only penguin among the 1,000 classes.",
+        ),
+        (
+            "chinstrap penguin",
+            ["king penguin", "albatross"],
+            "king penguin",
+            "Right: king penguin is the only penguin among the 1,000 classes.",
+        ),
+        (
+            "chinstrap penguin",
+            ["king penguin", "albatross"],
+            "albatross",
+            "Right: albatross is one of 2 classes that count as chinstrap penguin.",
+        ),
+        (
+            "fox",
+            ["red fox", "kit fox", "Arctic fox", "grey fox", "a class of another model"],
+            "kit fox",
+            "Right: kit fox is one of 4 classes that count as fox.",
+        ),
+        (
+            "greylag goose",
+            ["goose"],
+            "goose",
+            "Right: goose is the only class that counts as greylag goose.",
+        ),
+        (
+            "red panda",
+            ["lesser panda"],
+            "lesser panda",
+            "Right: lesser panda is the only class that counts as red panda.",
+        ),
+        (
+            "goose",
+            ["goose", "drake"],
+            "drake",
+            "Right: drake is one of 2 classes that count as goose.",
+        ),
+    ],
+)
+def test_right_answers(label, right, answer, sentence):
+    assert correctness(label, right, top(answer), IMAGENET) == sentence
 
 
 class Logits(nn.Module):

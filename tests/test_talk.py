@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.errors import ModelError
 from core.samples import samples
 from tests.said import unmarked
 
@@ -106,7 +107,12 @@ def words(page):
 def test_an_answer_that_is_right(show):
     found = words(show(1))
     assert found.startswith("What is this? king penguin 80 %")
-    assert found.endswith("Right")
+    assert found.endswith("Right: king penguin is the only penguin among the 1,000 classes.")
+
+
+def test_an_answer_that_is_the_label_is_right_without_more(show):
+    text = TALK.replace('label = "penguin"', 'label = "King penguin"')
+    assert words(show(1, text)).endswith("Right")
 
 
 def test_an_answer_that_is_wrong_and_words_stay_text(show):
@@ -168,6 +174,19 @@ def test_an_address_without_such_a_scene_opens_the_first(show, scene):
 
 def test_a_scene_that_cannot_be_made_says_why(show):
     assert "Target and contrast are the same class" in words(show(9))
+
+
+def test_what_goes_wrong_in_the_middle_of_a_scene_takes_the_place_of_what_was_shown(
+    show, monkeypatch
+):
+    def fail(*_):
+        raise ModelError("The cable is pulled.")
+        yield
+
+    monkeypatch.setattr("core.explainer.Explainer.steps", fail)
+    page = show(3, TALK.replace("stride = 80", "stride = 78"))
+    assert html(page).count("<section") == 1
+    assert words(page) == "Where? The cable is pulled."
 
 
 def test_a_broken_talk_says_which_line(show):

@@ -1,10 +1,14 @@
 // The scenes of a talk: keys and clickers turn the pages, and so does a quiet line at the bottom.
+// Escape leaves the talk, as its cross does.
 //
 // The page wanted is sent, not the step, so that two quick presses go two pages on. Until Python has
 // answered the last message, what it says of the page is old news.
 
 const STEPS = { ArrowRight: 1, PageDown: 1, " ": 1, ArrowLeft: -1, PageUp: -1 };
 const TYPING = "textarea, select, [contenteditable], input:not([type=file])"; // and choosing
+
+// Escape first leaves what lies over the page.
+const taken = () => document.fullscreenElement || document.querySelector("[role=dialog]");
 
 const mounted = new WeakMap();
 
@@ -25,7 +29,7 @@ export default function (component) {
 
 class Pages {
   constructor(root) {
-    for (const name of ["back", "place", "on"]) this[name] = root.querySelector(`.${name}`);
+    for (const name of ["back", "place", "on", "leave"]) this[name] = root.querySelector(`.${name}`);
     this.back.onclick = () => this.turn(-1);
     this.on.onclick = () => this.turn(1);
     this.listening = new AbortController();
@@ -45,7 +49,9 @@ class Pages {
   key(event) {
     if (event.key === "Tab") this.tabbed = true;
     const step = STEPS[event.key];
-    if (!step || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    const leaves = event.key === "Escape" && !taken();
+    if (!(step || leaves) || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
+    if (leaves) return this.leave.click();
     const on = event.composedPath()[0];
     const clicker = event.key.startsWith("Page"); // no hand is at the keyboard
     if (!clicker && on.matches?.(this.tabbed ? `${TYPING}, canvas` : TYPING)) return;
