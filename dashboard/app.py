@@ -21,8 +21,9 @@ def main() -> None:
     """Draw the frame, and once the model's answer can be had, the page in its place."""
     loading.begin()
     make_log_visible()
+    filters = st.query_params.get("view") == "folder"  # which a person there is about to use
     st.set_page_config(
-        "Where It Looked", frame.ICON, layout="wide", initial_sidebar_state="collapsed"
+        *("Where It Looked", frame.ICON, "wide"), "expanded" if filters else "collapsed"
     )
     login.require_login()
     if not loading.answer_is_there():

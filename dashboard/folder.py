@@ -141,7 +141,8 @@ def _headline(results: ResultsTable, found: Summary, filters: Filters, known: Kn
     record = registry().get(results.model or "")
     parts.append(record.title if record else plain(results.model or "model not known"))
     st.html(
-        f'<h1 class="wil-headline">{escape(sentence)}</h1>'
+        f'<div class="wil-says"><h1 class="wil-headline">{escape(sentence)}</h1>'
+        '<button type="button" class="wil-way" data-settings>Filters</button></div>'
         f'<p class="wil-facts">{escape(" · ".join(parts))}</p>'
     )
 

@@ -29,9 +29,6 @@ def draw_gallery(places: Skeleton) -> None:
             label_visibility="collapsed",
             help="At most 20 MB and 50 megapixels. It stays in this browser session's memory.",
         )
-    if "upload_error" in st.session_state:
-        places.notices.error(markdown(st.session_state["upload_error"]))
-    with places.upload:
         rules = "".join(
             f".st-key-sample_{escape(name)} button {{ background-image: url({address}) }}"
             for name, address in pictures.items()

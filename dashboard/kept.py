@@ -94,3 +94,9 @@ def write_address() -> None:
                 del st.query_params[key]
         elif st.query_params.get(key) != str(value):
             st.query_params[key] = str(value)
+
+
+def leave_address() -> None:
+    """Take them out of the address: of a page that they are not about."""
+    for key in KEPT:
+        st.query_params.pop(key, None)

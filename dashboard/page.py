@@ -212,6 +212,7 @@ def _enter_folder() -> None:
     from dashboard import folder  # as in `draw`
 
     folder.enter(controls.BOUND)
+    kept.leave_address()
 
 
 def _followed(job: Job[Attribution], then: Callable[[], None]) -> Job[Attribution]:

@@ -218,6 +218,11 @@ def dismiss(sentence: str) -> None:
     st.session_state["notices"] = [each for each in notices() if each != sentence]
 
 
+def dismiss_upload() -> None:
+    """Tell no longer why an upload was refused; for use in a callback."""
+    st.session_state.pop("upload_error", None)
+
+
 def _same(wanted: str, value: object, titles: Collection[tuple[str, str]]) -> bool:
     """Whether a control's value is what the address says, in whatever way it is written."""
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -13,7 +13,7 @@ from tests.browser import open_page, serve, settle
 
 ROOT = Path(__file__).resolve().parent.parent
 COUNT = 50_000
-QUICK = "small_window=112&small_stride=112&large_window=112&large_stride=112&steps=2&judge=false"
+QUICK = "small_window=112&small_stride=112&large_window=112&large_stride=112&steps=10&judge=false"
 PATIENCE = 120  # seconds; the machine may be busy
 SHOTS = os.environ.get("SCREENSHOTS")  # a folder to leave pictures of the page in
 

@@ -16,7 +16,7 @@ QUICK = {
     "small_stride": "112",
     "large_window": "112",
     "large_stride": "112",
-    "steps": "2",
+    "steps": "10",
     "judge": "false",
     "maps": "Saliency",
 }

@@ -18,13 +18,14 @@ QUICK = {
     "small_stride": 112,
     "large_window": 112,
     "large_stride": 112,
-    "steps": 2,
+    "steps": 10,
     "judge": "false",
-    "maps": "Saliency",
+    "maps": "Occlusion small",
 }
-SLOW = {**QUICK, "maps": "Occlusion small", "small_window": 30, "small_stride": 3}  # 4,356 windows
+SLOW = {**QUICK, "small_window": 30, "small_stride": 4}  # 2,500 windows
 PATIENCE = 240  # seconds; the machine may be busy
 SWAN, PANDA, PENGUIN = "king penguin, 53 %", "lesser panda, 89 %", "king penguin, 80 %"
+ANSWER = re.compile("The model (says|is not sure)")
 
 pytestmark = pytest.mark.browser
 
@@ -93,6 +94,10 @@ def slider(page, key="small_window"):
     return page.locator(f".st-key-{key} input[type=range]")
 
 
+def chosen(page, key="small_window"):
+    return slider(page, key).get_attribute("aria-valuetext")
+
+
 def alerts(page):
     return page.locator("[data-testid=stAlert]").all_inner_texts()
 
@@ -103,7 +108,7 @@ def test_back_and_forward_lead_from_picture_to_picture(browser, url):
         began = steps(page)
         pick(page, "Red panda")
         says(page, PANDA)
-        page.locator(".st-key-preset_penguin").get_by_role("button").click()  # windows and all
+        pick(page, "Penguin")
         says(page, PENGUIN)
         assert steps(page) == began + 2
         for name, words in (("red_panda", PANDA), (None, SWAN)):
@@ -117,7 +122,9 @@ def test_back_and_forward_lead_from_picture_to_picture(browser, url):
 
 
 def test_settings_are_no_steps_and_a_view_comes_back_as_it_was_left(browser, url):
-    with open_page(browser, address(url, tab="Choose the crop"), settled=False) as page:
+    with open_page(
+        browser, address(url, tab="Try it", trial="Choose the crop"), settled=False
+    ) as page:
         says(page, SWAN)
         pick(page, "Kingfisher")
         page.wait_for_url(re.compile("sample=kingfisher"))
@@ -125,7 +132,7 @@ def test_settings_are_no_steps_and_a_view_comes_back_as_it_was_left(browser, url
         whole = page.locator(".wil-headline").inner_text()
         began = steps(page)
         slider(page).press("ArrowLeft")  # which takes the stride along
-        page.wait_for_url(re.compile("small_stride=111"))
+        page.wait_for_url(re.compile("small_stride=108"))
         box = page.locator(".st-key-crop .box")
         box.focus()
         for _ in range(5):
@@ -146,14 +153,14 @@ def test_settings_are_no_steps_and_a_view_comes_back_as_it_was_left(browser, url
         says(page, SWAN)
         first = asked(page)
         assert {"sample", "crop", "target"}.isdisjoint(first)
-        assert first["small_window"] == slider(page).input_value() == "112"
-        assert first["small_stride"] == slider(page, "small_stride").input_value() == "112"
-        assert page.get_by_role("tab", name="Choose the crop").get_attribute("aria-selected")
+        assert first["small_window"] == chosen(page) == "112"
+        assert first["small_stride"] == chosen(page, "small_stride") == "112"
+        assert page.get_by_role("tab", name="Try it").get_attribute("aria-selected")
 
         page.go_forward()
         says(page, cropped)
         assert asked(page) == left
-        assert slider(page).input_value() == slider(page, "small_stride").input_value() == "111"
+        assert chosen(page) == chosen(page, "small_stride") == "108"
         assert steps(page) == began
 
 
@@ -195,7 +202,7 @@ def test_the_folder_page_is_a_step_there_and_back(browser, url):
         filtered, cards = asked(page), page.locator(".wil-gallery .card").all_inner_texts()
         page.locator(".wil-gallery .card").first.press("Enter")
         page.wait_for_url(re.compile("picture=birds"))
-        says(page, "The model says")
+        says(page, ANSWER)
         picture = asked(page)
         assert steps(page) == began + 2
 
@@ -205,12 +212,12 @@ def test_the_folder_page_is_a_step_there_and_back(browser, url):
         assert asked(page) == filtered
         page.go_back()
         says(page, SWAN)
-        assert slider(page).input_value() == "112"
+        assert chosen(page) == "112"
         assert asked(page) == {key: str(value) for key, value in QUICK.items()}
         page.go_forward()
         page.go_forward()
         page.locator(".wil-panel").first.wait_for(timeout=1000 * PATIENCE)
-        says(page, "The model says")
+        says(page, ANSWER)
         assert asked(page)["picture"] == picture["picture"]
         pick(page, "Red panda")
         says(page, PANDA)
@@ -241,7 +248,7 @@ def test_a_notice_can_be_dismissed(browser, url):
         page.get_by_role("button", name="Dismiss").press("Enter")
         settle(page, PATIENCE)
         assert not alerts(page)
-        slider(page, "opacity").press("ArrowLeft")
+        slider(page).press("ArrowLeft")
         settle(page, PATIENCE)
         assert not alerts(page)
 
@@ -278,14 +285,10 @@ def test_one_upload_follows_another_and_a_damaged_one_changes_nothing(browser, u
         assert page.evaluate("seen") == ["320 × 240 pixels", "400 × 300 pixels"]
         assert not alerts(page)
 
-        page.get_by_role("button", name="Remove second.png").click()
-        settle(page, PATIENCE)
-        assert page.evaluate("seen")[-1] == "400 × 300 pixels"
-
 
 def test_nothing_of_the_run_before_stands_beside_what_is_computed(browser, url, photos):
     with open_page(browser, address(url, SLOW), settled=False) as page:
-        page.get_by_text(re.compile("of 4,356 passes")).first.wait_for(timeout=1000 * PATIENCE)
+        page.get_by_text(re.compile("of 2,500 passes")).first.wait_for(timeout=1000 * PATIENCE)
         assert page.locator(".wil-wrong").count() == 1
         pick(page, "Red panda")
         page.locator(".wil-headline", has_text=PANDA).wait_for(timeout=1000 * PATIENCE)
@@ -293,7 +296,7 @@ def test_nothing_of_the_run_before_stands_beside_what_is_computed(browser, url, 
         page.get_by_text("The page still shows").wait_for(timeout=1000 * PATIENCE)
         upload(page, photos["first"])
         has_photo(page, "320 × 240")
-        page.get_by_text(re.compile("of 4,356 passes")).first.wait_for(timeout=1000 * PATIENCE)
+        page.get_by_text(re.compile("of 2,500 passes")).first.wait_for(timeout=1000 * PATIENCE)
         assert not alerts(page)
         for once in (".wil-headline", ".wil-evidence", ".wil-facts"):
             assert page.locator(once).count() == 1, once

@@ -58,8 +58,7 @@ def test_expectations():
         "the nearest are black swan and goose."
     )
     assert expectation("swan", top("black swan"), IMAGENET) == (
-        "A person would say swan; the model has no such class: "
-        "the nearest are black swan and goose."
+        "A person would say swan; black swan is the only swan among the 1,000 classes."
     )
     assert expectation("zzzzqqqq", top("king penguin"), IMAGENET) == (
         "A person would say zzzzqqqq; the model has no such class."
