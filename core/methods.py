@@ -107,6 +107,9 @@ COARSE = ("occlusion", "superpixels", "grad_cam")
 FINE = frozenset(METHODS).difference(COARSE)
 """Methods that give each pixel a value of its own."""
 
+POSITIVE = frozenset({"grad_cam"})
+"""Methods that show what speaks for the class, and nothing else."""
+
 UNSIGNED = frozenset({"saliency", "smoothgrad", "smoothgrad_sq", "vargrad"})
 """Methods whose values say how much a pixel counts, not whether for or against."""
 

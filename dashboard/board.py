@@ -216,7 +216,8 @@ class Board:
                     self.scene, title, attribution, scales[title], self._look, progress
                 )
                 if judgement is None:
-                    panel = replace(panel, badges=self._no_badges)
+                    reason = self.unjudged(title) or ""
+                    panel = replace(panel, badges=self._no_badges, unjudged=reason)
                 else:
                     panel = replace(panel, badges=tuple(badges(judgement)))
                 self._panels[title] = panel
@@ -257,7 +258,8 @@ class Board:
         held: dict[object, tuple[float, float]] = st.session_state.setdefault(
             f"{self._memory}_scales", {}
         )
-        kind = (self._question.kind, self._question.contrast is None, self._look.display.sign)
+        values = (self._look.display.sign, self._look.summed)
+        kind = (self._question.kind, self._question.contrast is None, values)
         slots = {title: (slot, kind) for slot, title in enumerate(self.settings)}
         for title, ends in scales.items():
             if title not in self._progress:  # a map that still forms has no scale to hold

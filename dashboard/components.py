@@ -146,7 +146,7 @@ def compare(photo: str, overlay: str, *, key: str, alt: str, label: str) -> None
 def inspect(panels: dict[str, dict[str, Any]], *, key: str) -> None:
     """Hover read-outs for the panels that the page draws: value, place, and a crosshair on all.
 
-    Shows nothing of its own. Reads elements ``.wil-panel[data-panel="TITLE"] .wil-photo``.
+    Shows nothing of its own. Reads elements ``[data-panel="TITLE"] .wil-photo``.
 
     Args:
         panels: by title. "values": base64 of float32 little-endian, one per cell, row by row, NaN

@@ -64,9 +64,14 @@ def choose_model(not_usable: Sequence[str]) -> tuple[str, str]:
     return name, device
 
 
+def names_of(classifier: Classifier) -> tuple[str, ...]:
+    """The names of the classes, as the lists of this page tell them apart."""
+    return display_names(classifier.class_names, PREDICTED, NOTHING)
+
+
 def choose_target(classifier: Classifier, order: list[int]) -> int:
     """The class that is explained; ``order`` lists all, most probable first."""
-    names = display_names(classifier.class_names, PREDICTED, NOTHING)
+    names = names_of(classifier)
     label, place = st.columns([1.3, 6.2], vertical_alignment="center", gap="small")
     label.html('<span class="wil-label" aria-hidden="true">Explain</span>')
     asked = place.selectbox(
@@ -84,7 +89,7 @@ def choose_target(classifier: Classifier, order: list[int]) -> int:
 
 def choose_score(classifier: Classifier, order: list[int], target: int) -> Question:
     """The question about a class: against which other, and on which scale."""
-    names = display_names(classifier.class_names, PREDICTED, NOTHING)
+    names = names_of(classifier)
     against = st.selectbox(
         "against",
         [NOTHING, *(names[index] for index in order)],
@@ -113,7 +118,7 @@ def choose_score(classifier: Classifier, order: list[int], target: int) -> Quest
 
 def explain_class(classifier: Classifier, index: str) -> None:
     """Make a class the target, by its index, if there is such a one; for use in a callback."""
-    names = display_names(classifier.class_names)
+    names = names_of(classifier)
     number = read_number(index, len(names) - 1)
     if number is not None:
         _set("target", names[number])
@@ -188,7 +193,7 @@ def choose_look() -> Look:
     if captum:
         sign, colour_map = "positive", "blues"
     display = Display(sign, colour_map, opacity, outliers)
-    return Look(display, same_scale, held_scale, whole_photo, captum, summed)
+    return Look(display, same_scale, held_scale, whole_photo, captum, summed and not captum)
 
 
 def _resolve(

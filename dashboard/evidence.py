@@ -80,6 +80,9 @@ def draw_evidence(
     if section == POINTING:
         _pointing(scene, board.maps)
         return []
+    if not board.settings:
+        st.caption("There is no map: choose one under + more.")
+        return []
     left, middle, right = st.columns(3)
     title = left.selectbox("Map", list(board.settings), key="judged")
     if section == "curves":

@@ -89,7 +89,7 @@ def _download(
         st.caption("Waiting for the maps; then they can be downloaded.")
         return
     if not known:
-        st.caption("There is no map to download: choose one under Maps.")
+        st.caption("There is no map to download: choose one under + more.")
         return
     name = state.picture_name()
     exhibit = Exhibit(

@@ -50,6 +50,7 @@ def draw_folder() -> None:
         results = _choose_results()
     if results is None:
         _empty()
+        components.links(key="folder_links", on_click=lambda _: None)
         return
     known = known_of(results)
     with replacing(st.sidebar, 24):  # the main page's is longer
@@ -140,10 +141,14 @@ def _headline(results: ResultsTable, found: Summary, filters: Filters, known: Kn
     parts.append(f"{found.errors:,} with an error")
     record = registry().get(results.model or "")
     parts.append(record.title if record else plain(results.model or "model not known"))
-    st.html(
+    st.html(f'{_headed(sentence)}<p class="wil-facts">{escape(" · ".join(parts))}</p>')
+
+
+def _headed(sentence: str) -> str:
+    """A headline, and the button that opens the sidebar."""
+    return (
         f'<div class="wil-says"><h1 class="wil-headline">{escape(sentence)}</h1>'
         '<button type="button" class="wil-way" data-settings>Filters</button></div>'
-        f'<p class="wil-facts">{escape(" · ".join(parts))}</p>'
     )
 
 
@@ -208,7 +213,7 @@ def _export(results: ResultsTable, rows: pa.Array) -> None:
 
 
 def _empty() -> None:
-    st.html('<h1 class="wil-headline">A folder of pictures, and where the model is wrong.</h1>')
+    st.html(_headed("A folder of pictures, and where the model is wrong."))
     if folder_tables.names():
         return  # what is wrong with the results is said beside their name
     st.markdown(

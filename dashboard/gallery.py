@@ -1,13 +1,13 @@
 """The bar at the top: the sample pictures, one's own photo, and the ways to the other pages."""
 
+import re
+
 import streamlit as st
 
 from core.rendering import data_uri
-from core.text import escape, markdown
+from core.text import markdown
 from dashboard import state
 from dashboard.skeleton import Skeleton
-
-_THUMBNAIL_SIDE = 96  # pixels; twice what is shown, for sharp screens
 
 
 def draw_gallery(places: Skeleton) -> None:
@@ -18,7 +18,7 @@ def draw_gallery(places: Skeleton) -> None:
         for name, sample in state.gallery().items():
             _picture_button(name, sample.title, source == name)
         if "uploaded" in st.session_state:
-            pictures[state.UPLOAD] = state.upload_thumbnail(_THUMBNAIL_SIDE)
+            pictures[state.UPLOAD] = st.session_state["upload_thumbnail"]
             _picture_button(state.UPLOAD, "Your photo", source == state.UPLOAD)
     with places.upload:
         st.file_uploader(
@@ -30,7 +30,7 @@ def draw_gallery(places: Skeleton) -> None:
             help="At most 20 MB and 50 megapixels. It stays in this browser session's memory.",
         )
         rules = "".join(
-            f".st-key-sample_{escape(name)} button {{ background-image: url({address}) }}"
+            f".st-key-sample_{_class(name)} button {{ background-image: url({address}) }}"
             for name, address in pictures.items()
         )
         st.html(f"<i hidden></i><style>{rules}</style>")
@@ -39,7 +39,7 @@ def draw_gallery(places: Skeleton) -> None:
 def _picture_button(name: str, title: str, chosen: bool) -> None:
     """A picture that is its own button; its style is a background, its name is for all to read."""
     st.button(
-        markdown(title),
+        markdown(f"{title} (shown)" if chosen else title),
         key=f"sample_{name}",
         type="primary" if chosen else "tertiary",
         help=markdown(title),
@@ -48,7 +48,12 @@ def _picture_button(name: str, title: str, chosen: bool) -> None:
     )
 
 
+def _class(key: str) -> str:
+    """A key as Streamlit writes it in the class of an element."""
+    return re.sub("[^a-zA-Z0-9_-]", "-", key)
+
+
 @st.cache_resource(show_spinner=False, max_entries=64)
 def _thumbnail(name: str) -> str:
     """A sample's thumbnail as an address: bytes would be opened and encoded anew at each run."""
-    return data_uri(state.sample_picture(name).thumbnail(_THUMBNAIL_SIDE), "JPEG")
+    return data_uri(state.sample_picture(name).thumbnail(state.THUMBNAIL_SIDE), "JPEG")

@@ -7,7 +7,7 @@ from core.story import Finding
 from core.text import escape, json_attribute
 from dashboard.panels import Panel, large_html, picture_html, trust_html
 from dashboard.skeleton import Skeleton
-from dashboard.view import Look, Scene, marked
+from dashboard.view import Scene, marked
 
 
 class Lead:
@@ -20,7 +20,6 @@ class Lead:
         photo: Panel,
         maps: Mapping[str, str],
         chosen: str,
-        look: Look,
     ) -> None:
         """Draw nothing yet.
 
@@ -30,14 +29,12 @@ class Lead:
             photo: the left one of the pair.
             maps: names of the maps on the page, each with its title.
             chosen: the name of the map that is shown large.
-            look: how maps are shown.
         """
         self._places = places
         self._scene = scene
         self._photo = photo
         self._maps = maps
         self._chosen = chosen
-        self._look = look
         self._finding: Finding | None = None
         self._panels: Mapping[str, Panel] = {}
         self._drawn: dict[str, str] = {}
@@ -45,7 +42,7 @@ class Lead:
     def mark(self, finding: Finding | None) -> None:
         """Mark the window of which the sentence of evidence speaks."""
         self._finding = finding
-        self._draw("photo", large_html(self._outlined(self._photo, whole=True)))
+        self._draw("photo", large_html(self._outlined(self._photo)))
         if self._panels:
             self.show(self._panels)
 
@@ -55,7 +52,7 @@ class Lead:
         panel = panels.get(self._maps.get(self._chosen, ""))
         heat, trust = "", ""
         if panel is not None:
-            heat = large_html(self._outlined(panel, self._look.whole_photo))
+            heat = large_html(self._outlined(panel))
             trust = trust_html(panel)
         self._draw("map", heat)
         self._draw("trust", trust)
@@ -66,12 +63,14 @@ class Lead:
         )
         self._draw("thumbnails", f'<div class="wil-thumbs">{buttons}</div>')
 
-    def _outlined(self, panel: Panel, whole: bool) -> Panel:
+    def _outlined(self, panel: Panel) -> Panel:
         """With the marked window in place of the windows to scale, once there is one."""
         if self._finding is None or panel.picture is None:
             return panel
-        crop = [each for each in panel.outlines if each.kind == "crop"]
-        return replace(panel, outlines=(*crop, marked(self._scene, self._finding, whole)))
+        crop = [each for each in panel.outlines if each.kind == "crop"]  # on the whole photo
+        mark = marked(self._scene, self._finding, whole=bool(crop))
+        words = f"{panel.alt} Marked: {self._finding.placed}"
+        return replace(panel, outlines=(*crop, mark), alt=words)
 
     def _draw(self, place: str, html: str) -> None:
         if self._drawn.get(place) != html:
@@ -83,7 +82,7 @@ def _thumbnail(name: str, panel: Panel, chosen: bool) -> str:
     """A map that is shown large when it is pressed."""
     small = replace(panel, outlines=(), alt="")
     pressed = "true" if chosen else "false"
-    picture = picture_html(small).replace(' tabindex="0"', "")
+    picture = picture_html(small, "span")
     return (
         f'<button type="button" class="wil-thumb {panel.state}" aria-pressed="{pressed}" '
         f'data-link="{json_attribute(["map", name])}">'

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,11 +89,10 @@ def methods_of(
     options["steps"] = ENOUGH if now["steps"] == ENOUGH else int(now["steps"])
     layers: tuple[str, ...] = ()
     if {"grad_cam", "guided_grad_cam"}.intersection(names):
-        layers = tuple(explainer.layers(scene.classifier, scene.picture))
-        if now["layer"] not in layers[:-1]:
-            now["layer"] = ""  # another model's, or the last one
+        with suppress(UserError):  # the panel of the map says why
+            layers = tuple(explainer.layers(scene.classifier, scene.picture))
         if layers:
-            options["layer"] = now["layer"] or layers[-1]
+            options["layer"] = now["layer"] if now["layer"] in layers else layers[-1]
     small, large = (
         OcclusionSetting(now[f"{prefix}_window"], now[f"{prefix}_stride"], baseline)
         for prefix in ("small", "large")

@@ -5,7 +5,7 @@ it goes, and the page is drawn once more. So a control only has to change a sett
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +16,7 @@ from core.errors import UserError
 from core.explainer import Explainer
 from core.models import DEFAULT_MODEL, Classifier, ClassScore, registry
 from core.readout import readout
+from core.scores import Question
 from core.settings import OcclusionSetting, Setting
 from core.story import MARKED, Finding, answer, expectation, percent, strongest_window
 from core.text import escape, json_attribute, markdown
@@ -48,7 +49,7 @@ from dashboard.places import replacing
 from dashboard.skeleton import Skeleton, draw_skeleton, draw_style
 from dashboard.tabs import COVER, CROP, EXPORT, TRUST, draw_tabs, open_part
 from dashboard.tuning import draw_tuning
-from dashboard.view import Scene
+from dashboard.view import Look, Scene
 
 _CLASSES = 5  # in the list beside the pair
 _MOST_OF_IT = 0.6  # of the photo's area; less is worth a word
@@ -84,31 +85,27 @@ def draw() -> None:
     draw_gallery(places)
     with st.sidebar:
         model, device = controls.choose_model(not_usable)
-    _draw_links(places, registry()[model].title)
     picture, expected = state.current_picture()
-    if st.session_state.get("last_model", (model, device)) != (model, device):
-        title = escape(registry()[model].title)
-        places.headline.html(f'<h1 class="wil-headline">Loading {title} …</h1>')
-        places.evidence.html("")
     try:
-        with places.notices:
-            classifier = _classifier(explainer, model, device)
+        classifier = _classifier(explainer, model, device, places)
         scene = Scene(picture, classifier)
         logits = explainer.logits(classifier, picture)
         ranking = classifier.ranking(logits, len(classifier.class_names))
     except UserError as error:
         _log.info("no prediction", exc_info=error)
         places.notices.error(markdown(str(error)))
+        _draw_links(places, registry()[model].title)
+        components.links(key="links", on_click=lambda _: None)
         return
-    with st.sidebar:
-        record = classifier.record
-        facts = (f"{record.title} on {classifier.device}", record.top1, record.licence)
-        st.html(f'<p class="wil-facts">{escape(" · ".join(filter(None, facts)))}</p>')
-    order = [entry.index for entry in ranking]
+    _draw_links(places, classifier.record.title)
     _draw_answer(places, ranking, scene, expected)
+    order = [entry.index for entry in ranking]
     with replacing(places.question):
         target = controls.choose_target(classifier, order)
+    names = controls.names_of(classifier)
+    places.classes.html(view.classes_html(ranking[:_CLASSES], target, names))
     with replacing(st.sidebar, 24):  # the folder's is longer
+        _draw_facts(classifier)
         with st.expander("Question"):
             question = controls.choose_score(classifier, order, target)
         with st.expander("Covered with"):
@@ -117,22 +114,36 @@ def draw() -> None:
             look = controls.choose_look()
         judged = controls.choose_judging()
         login.offer_logout()
-    places.classes.html(
-        view.classes_html(ranking[:_CLASSES], target, classifier.class_names[target])
-    )
     with places.more, st.popover("+ more", help="Choose which maps are on the page."):
-        names, missing = choose_maps()
-    methods = methods_of(explainer, scene, names, baseline, judged)
-    chosen = _chosen(methods)
+        chosen, missing = choose_maps()
+    methods = methods_of(explainer, scene, chosen, baseline, judged)
+    request = (picture.key, model, device, methods, question)
+    say = partial(say_what_is_missing, missing, explainer, scene)
+    _draw_maps(explainer, scene, question, methods, look, places, request, say)
+
+
+def _draw_maps(
+    explainer: Explainer,
+    scene: Scene,
+    question: Question,
+    methods: Methods,
+    look: Look,
+    places: Skeleton,
+    request: Hashable,
+    then: Callable[[], None],
+) -> None:
+    """Draw the maps and what lies below them from what is known, ``then`` compute the rest."""
+    large = _large(methods)
     with replacing(places.tuning):
-        draw_tuning(explainer, scene, question, methods, chosen)
+        draw_tuning(explainer, scene, question, methods, large)
+    kept.write_address()
     windows = (methods.small, methods.large)
     photo = view.photo_panel(scene, windows)
-    lead = Lead(places, scene, photo, methods.titled, chosen, look)
+    lead = Lead(places, scene, photo, methods.titled, large)
 
-    def give_evidence() -> None:
+    def give_evidence(looking: bool = True) -> None:
         finding = _finding(explainer, scene, methods)
-        places.evidence.html(_evidence_html(finding, methods))
+        places.evidence.html(_evidence_html(finding, methods, looking))
         lead.mark(finding)
 
     give_evidence()
@@ -140,7 +151,7 @@ def draw() -> None:
 
     def side_by_side() -> Board:
         front = [photo, view.input_panel(scene, windows)]
-        how = evidence.how() if judged else None
+        how = evidence.how() if methods.judged else None
         settings = dict(methods.maps)
         return Board(
             "main",
@@ -152,24 +163,30 @@ def draw() -> None:
     with places.below:
         board, *more = draw_tabs(explainer, scene, question, methods, look, side_by_side)
     state.check_address((*controls.BOUND, "tab", "trial", "comparison"), controls.titles())
-    kept.write_address()
     with replacing(places.notices):
         draw_notices()
     _inspect(explainer, [board, *more], look.whole_photo)
-    components.links(key="links", on_click=partial(_follow, classifier, board.settings))
+    components.links(key="links", on_click=partial(_follow, scene.classifier, board.settings))
     jobs = [job for each in (board, *more) for job in each.jobs()]
     jobs = [_followed(job, give_evidence) for job in jobs]
-    request = (picture.key, model, device, methods, question)
-    say_what_is_missing(missing, explainer, scene)
+    then()
     # The sentence of evidence waits for a map of occlusion.
     first = {title for title, each in methods.maps if isinstance(each, OcclusionSetting)}
     if live.run_jobs(jobs, request, "maps", first):
         st.rerun()  # from what is known now: the tabs
+    give_evidence(looking=False)
     judgements = list(board.judgement_jobs())
     if judgements and not (jobs and live.stopped(request)):
         live.wait_until_still()  # nobody asked for them, and they keep all cores busy
-        shown = {board.judging(methods.titled[chosen])} if methods.names else set()
+        shown = {board.judging(methods.titled[large])} if methods.names else set()
         live.run_jobs(judgements, request, "judgements", shown)
+
+
+def _draw_facts(classifier: Classifier) -> None:
+    """What is known of the model, in small type."""
+    record = classifier.record
+    facts = (f"{record.title} on {classifier.device}", record.top1, record.licence)
+    st.html(f'<p class="wil-facts">{escape(" · ".join(filter(None, facts)))}</p>')
 
 
 def _draw_links(places: Skeleton, title: str) -> None:
@@ -201,7 +218,7 @@ def _draw_links(places: Skeleton, title: str) -> None:
         )
 
 
-def _chosen(methods: Methods) -> str:
+def _large(methods: Methods) -> str:
     """The name of the map that is shown large: the first, if the one asked for is not there."""
     if methods.names and st.session_state["map"] not in methods.names:
         st.session_state["map"] = methods.names[0]
@@ -239,13 +256,18 @@ def _follow(classifier: Classifier, settings: Mapping[str, Setting], words: list
             evidence.open_evidence(settings, TRUST, title, measure)
 
 
-def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:
+def _classifier(explainer: Explainer, model: str, device: str, places: Skeleton) -> Classifier:
     """The chosen model, or, if it cannot be had, the one before, with a sentence that says so."""
     failed: dict[tuple[str, str], str] = st.session_state.setdefault("failed_models", {})
     wanted = (model, device)
     if wanted not in failed:
+        title = registry()[model].title
+        if st.session_state.get("last_model", wanted) != wanted:
+            places.headline.html(f'<h1 class="wil-headline">Loading {escape(title)} …</h1>')
+            places.evidence.html("")
         try:
-            live.run_download(model, registry()[model].title)
+            with places.notices:
+                live.run_download(model, title)
             classifier = explainer.classifier(model, device)
         except UserError as error:
             _log.info("model %s: not loaded", model, exc_info=error)
@@ -257,8 +279,9 @@ def _classifier(explainer: Explainer, model: str, device: str) -> Classifier:
             return classifier
     # Not tried again at every move of a slider: a network that is not there takes its time.
     classifier = explainer.classifier(*st.session_state.get("last_model", (DEFAULT_MODEL, "auto")))
-    st.error(markdown(f"{failed[wanted]} The page shows {classifier.record.title}."))
-    st.button("Try again", on_click=failed.clear)
+    with places.notices:
+        st.error(markdown(f"{failed[wanted]} The page shows {classifier.record.title}."))
+        st.button("Try again", on_click=failed.clear)
     return classifier
 
 
@@ -301,15 +324,17 @@ def _finding(explainer: Explainer, scene: Scene, methods: Methods) -> Finding | 
     return None
 
 
-def _evidence_html(finding: Finding | None, methods: Methods) -> str:
-    """The sentence that says why; until it is known, that it is being looked for."""
+def _evidence_html(finding: Finding | None, methods: Methods, looking: bool) -> str:
+    """The sentence that says why; until it is known, whether it is being looked for."""
     if finding is None:
         asked = {methods.small, methods.large}.intersection(dict(methods.maps).values())
-        words = "Looking for the window that matters most …" if asked else ""
-        return f'<p class="wil-evidence">{words}</p>'
+        words = "Looking for the window that matters most …"
+        if not looking:
+            words = "Which window matters most is not known yet."
+        return f'<p class="wil-evidence">{words if asked else ""}</p>'
     words = escape(finding.marked).replace(" %", "&nbsp;%")
     words = words.replace(MARKED, f"<mark>{MARKED}</mark>", 1)
-    return f'<p class="wil-evidence">{words}{_way_to(COVER, "Cover it yourself")}</p>'
+    return f'<p class="wil-evidence" role="status">{words}{_way_to(COVER, "Cover it yourself")}</p>'
 
 
 def _inspect(explainer: Explainer, boards: Sequence[Board], whole_photo: bool) -> None:

@@ -81,6 +81,8 @@ class Panel:
         meter: how far the map adds up, if that is promised.
         badges: how far to trust the map, as far as it is known; None where it is not judged.
         caption: what was done, in small type.
+        note: the part of the caption that is also said under the map when it is shown large.
+        unjudged: why there are no badges, if that was tried.
         state: "old" is dimmed; "failed" has no picture, and its caption says why.
     """
 
@@ -95,6 +97,8 @@ class Panel:
     meter: Meter | None = None
     badges: "tuple[Badge, ...] | None" = None
     caption: str = ""
+    note: str = ""
+    unjudged: str = ""
     state: State = "done"
 
 
@@ -126,7 +130,7 @@ def panel_html(panel: Panel) -> str:
 
 def large_html(panel: Panel) -> str:
     """A panel as one of the pair: its title is a line below it."""
-    words = panel.caption if panel.bar is None or panel.state != "done" else ""
+    words = panel.caption if panel.bar is None else panel.note
     return (
         f'<section class="wil-lead {panel.state}" data-panel="{escape(panel.title)}">'
         f'<div class="wil-box">{picture_html(panel)}</div>'
@@ -135,8 +139,11 @@ def large_html(panel: Panel) -> str:
     )
 
 
-def picture_html(panel: Panel) -> str:
-    """Its picture, the map over it and what is outlined; a word while there is nothing."""
+def picture_html(panel: Panel, tag: str = "div") -> str:
+    """Its picture, the map over it and what is outlined; a word while there is nothing.
+
+    ``tag`` is "span" within a button, where nothing else can take the focus.
+    """
     if panel.picture is None:
         words = "no map" if panel.state == "failed" else "waiting …"
         return f'<span class="wil-waiting">{words}</span>'
@@ -150,8 +157,8 @@ def picture_html(panel: Panel) -> str:
     layers += [f'<div class="wil-{o.kind}" style="{_place(o)}"></div>' for o in panel.outlines]
     shape = f"aspect-ratio:{width}/{height};{side}"
     # A map can take the focus: the arrow keys then read its values, as the pointer does.
-    focus = ' tabindex="0"' if panel.overlay is not None else ""
-    return f'<div class="wil-photo" style="{shape}"{focus}>{"".join(layers)}</div>'
+    focus = ' tabindex="0"' if panel.overlay is not None and tag == "div" else ""
+    return f'<{tag} class="wil-photo" style="{shape}"{focus}>{"".join(layers)}</{tag}>'
 
 
 def _place(outline: Outline) -> str:
@@ -173,6 +180,8 @@ def trust_html(panel: Panel) -> str:
 
     Nothing for a map that is not judged; room for the line while it is not known.
     """
+    if panel.unjudged:
+        return f'<div class="wil-trust">Not judged: {escape(panel.unjudged)}</div>'
     if panel.badges is None:
         return "<div></div>"
     if not panel.badges:

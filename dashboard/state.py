@@ -25,6 +25,7 @@ from dashboard.frame import DEFAULT_SAMPLE
 
 UPLOAD_TYPES = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif"]
 UPLOAD = "upload"  # the picture's source is the session's own upload
+THUMBNAIL_SIDE = 96  # pixels; twice what the gallery shows, for sharp screens
 FOLDER = "folder"  # the picture's source is a table of results, for `dashboard.folder_tables`
 RAY_VARIABLE = "WHERE_RAY"  # the address of a cluster that does the heavy work, or "local"
 _UPLOADS_KEPT = 4  # files of a session to which the browser's history can go back
@@ -265,7 +266,8 @@ def _uploads() -> dict[str, Upload]:
 
 def _open_upload(upload: Upload) -> Picture:
     picture = picture_from_bytes(upload.data)
-    st.session_state.update(source=UPLOAD, upload=upload, uploaded=picture)
+    small = data_uri(picture.thumbnail(THUMBNAIL_SIDE).convert("RGB"), "JPEG")
+    st.session_state.update(source=UPLOAD, upload=upload, uploaded=picture, upload_thumbnail=small)
     return picture
 
 
@@ -284,11 +286,6 @@ def opened(slot: str, upload: str, data: bytes) -> Picture:
 def choose_upload() -> None:
     """Take this session's upload as the picture again."""
     _take(UPLOAD)
-
-
-def upload_thumbnail(side: int) -> str:
-    """This session's upload, small, as an address."""
-    return data_uri(st.session_state["uploaded"].thumbnail(side).convert("RGB"), "JPEG")
 
 
 def choose_sample(name: str) -> None:

@@ -1,7 +1,5 @@
 """The controls of the map that is shown large, beside it."""
 
-from collections.abc import Sequence
-
 import streamlit as st
 
 from core.errors import UserError
@@ -27,12 +25,12 @@ def draw_tuning(
     if chosen in (SMALL, LARGE):
         _windows(explainer, scene, question, methods, chosen)
     if chosen == "integrated_gradients":
-        _choice(
+        st.selectbox(
             "Steps",
-            "steps",
             kept.STEPS,
-            "Points between the baseline and the picture, a pass forward and back each. enough: "
-            "placed where they are needed, until the map adds up to within 1 %.",
+            key="steps",
+            help="Points between the baseline and the picture, a pass forward and back each. "
+            "enough: placed where they are needed, until the map adds up to within 1 %.",
         )
     if chosen in _SMOOTHED:
         st.slider("Noisy samples", *kept.SAMPLES, key="samples")
@@ -45,31 +43,16 @@ def draw_tuning(
         )
         st.number_input("Seed", 0, kept.MAX_SEED, key="seed")
     if chosen in _OF_LAYERS and methods.layers:
-        _choice(
+        if st.session_state["layer"] not in methods.layers:
+            st.session_state["layer"] = methods.layers[-1]  # it was another model's
+        st.selectbox(
             "Layer",
-            "layer",
-            ("", *methods.layers[:-1]),
-            "The last layer of each size of map; the last of all is what the paper uses.",
-            {"": methods.layers[-1]},
+            methods.layers,
+            key="layer",
+            help="The last layer of each size of map; the last of all is what the paper uses.",
         )
     if chosen == "superpixels":
         st.slider("Superpixels", *kept.SEGMENTS, step=10, key="segments")
-
-
-def _choice(
-    words: str,
-    key: str,
-    options: Sequence[str],
-    about_it: str,
-    titles: dict[str, str] | None = None,
-) -> None:
-    st.selectbox(
-        words,
-        options,
-        format_func=lambda option: (titles or {}).get(option, option),
-        key=key,
-        help=about_it,
-    )
 
 
 def _windows(
@@ -81,7 +64,11 @@ def _windows(
     _side(f"{prefix}_window", "Window", f"{title}: side of the window in pixels", prefix)
     _side(f"{prefix}_stride", "Stride", f"{title}: stride in pixels", prefix)
     setting = methods.small if chosen == SMALL else methods.large
-    st.caption(markdown(_cost(explainer, scene, setting, question)))
+    st.caption(
+        markdown(_cost(explainer, scene, setting, question)),
+        help="Size and stride are in pixels of the model's input. The stride is at most the size: "
+        "pixels would stay uncovered.",
+    )
 
 
 def _side(key: str, words: str, name: str, prefix: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.attribution import Attribution
 from core.cache import BoundedCache
-from core.methods import FINE, UNSIGNED
+from core.methods import FINE, POSITIVE, UNSIGNED
 from core.models import Classifier, ClassScore
 from core.picture import Picture
 from core.preprocessing import Box
@@ -160,6 +160,7 @@ def map_panel(
             tuple(colour_bar(look.display, ends)), tuple(ticks), unit, low_words, high_words
         ),
         caption=progress or caption(attribution, names, look),
+        note=progress or _note(attribution, names, look),
         meter=None if progress else meter(attribution),
     )
 
@@ -168,13 +169,25 @@ def _ends_in_words(
     attribution: Attribution, look: Look, ends: tuple[float, float]
 ) -> tuple[str, str]:
     """What the colours at both ends of a scale say."""
-    low, high = ends
+    below, above = "speaks against", "speaks for"
     if attribution.method in UNSIGNED or look.display.sign == "absolute":
-        return "" if low < 0 else "no influence", "strong influence"
-    return (
-        "speaks against" if low < 0 else "no influence",
-        "speaks for" if high > 0 else "no influence",
-    )
+        below, above = "", "strong influence"
+    elif attribution.method in POSITIVE:
+        below = ""
+    low, high = ends
+    return below if low < 0 else "no influence", above if high > 0 else "no influence"
+
+
+def _note(attribution: Attribution, class_names: tuple[str, ...], look: Look) -> str:
+    """The part of the caption without which a map would be misread."""
+    question = attribution.question
+    plainly = question.contrast is None and question.kind == "logit"
+    parts = [
+        "" if plainly else question_words(question, class_names),
+        emptiness(attribution),
+        drawing_words(attribution, look),
+    ]
+    return " · ".join(filter(None, parts))
 
 
 def caption(attribution: Attribution, class_names: tuple[str, ...], look: Look) -> str:
@@ -255,15 +268,16 @@ def bars_html(entries: Sequence[ClassScore], asked: int) -> str:
     return f'<div class="wil-top">{rows}</div>'
 
 
-def classes_html(entries: Sequence[ClassScore], target: int, name: str) -> str:
-    """The most probable classes, to be pressed; ``name`` is of the one that is explained."""
+def classes_html(entries: Sequence[ClassScore], target: int, names: Sequence[str]) -> str:
+    """The most probable classes, to be pressed; ``names`` tell all classes apart."""
     first, words = entries[0], ""
     if target != first.index:
         link = json_attribute(["class", str(first.index)])
         words = (
-            f'<div class="wil-hint"><b>The maps explain {escape(name)}</b>, not the predicted '
-            f'{escape(first.name)}. <button type="button" class="wil-way" data-link="{link}">'
-            "Explain the prediction</button></div>"
+            f'<div class="wil-hint"><b>The maps explain {escape(names[target])}</b>, not the '
+            f"predicted {escape(names[first.index])}. "
+            f'<button type="button" class="wil-way" data-link="{link}">Explain the prediction'
+            "</button></div>"
         )
     hint = '<div class="wil-hint">Press a class to explain it</div>'
     return f"{hint}{bars_html(entries, target)}{words}"
@@ -344,11 +358,12 @@ def _windows(
 def marked(scene: Scene, finding: Finding, whole: bool) -> Outline:
     """The window of a finding on the model's input, or on the whole photo."""
     crop = crop_outline(scene) if whole else Outline(0, 0, 100, 100, "crop")
+    side = scene.side  # at its edges a window reaches beyond the input
     return Outline(
-        crop.left + crop.width * finding.left / scene.side,
-        crop.top + crop.height * finding.top / scene.side,
-        crop.width * finding.width / scene.side,
-        crop.height * finding.height / scene.side,
+        crop.left + crop.width * finding.left / side,
+        crop.top + crop.height * finding.top / side,
+        crop.width * min(finding.width, side - finding.left) / side,
+        crop.height * min(finding.height, side - finding.top) / side,
         "mark",
     )
 
