@@ -38,6 +38,11 @@ def wait_for_answer() -> None:
     _wait(_answer_there)
 
 
+def all_is_there() -> bool:
+    """Whether a map can be begun, without waiting."""
+    return _all_there.is_set()
+
+
 def wait_for_all() -> None:
     """Wait until a map can be begun. The answer is on the page, so the thread may go on."""
     _answer_shown.set()

@@ -45,6 +45,7 @@ from dashboard.methods import (
     say_what_is_missing,
 )
 from dashboard.notices import draw_notices
+from dashboard.panels import Panel
 from dashboard.places import replacing
 from dashboard.skeleton import Skeleton, draw_skeleton, draw_style
 from dashboard.tabs import COVER, CROP, EXPORT, TRUST, draw_tabs, open_part
@@ -147,6 +148,10 @@ def _draw_maps(
         lead.mark(finding)
 
     give_evidence()
+    if not loading.all_is_there():  # frames in the places of the maps: nothing moves when they come
+        badges = () if methods.judged else None
+        titles = methods.titled.values()
+        lead.show({t: Panel(t, f"{t}: not computed yet.", badges=badges) for t in titles})
     loading.wait_for_all()
 
     def side_by_side() -> Board:
@@ -191,7 +196,7 @@ def _draw_facts(classifier: Classifier) -> None:
 
 def _draw_links(places: Skeleton, title: str) -> None:
     """The model's name, and the ways to the other pages."""
-    with places.links:
+    with replacing(places.links, 2):
         st.html(f'<span class="wil-model">{escape(title)}</span>', width="content")
         if st.session_state["source"] == state.FOLDER:
             st.button("Back to the folder", on_click=_enter_folder, type="tertiary")
