@@ -13,6 +13,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -27,6 +28,7 @@ from core.fingerprint import digest
 from core.free_memory import free_bytes, out_of_memory
 from core.incremental import IncrementalNetwork, KeptActivations
 from core.memory import KnownScores, Prepared, memory
+from core.outputs import logits_of
 from core.preview import interpolate, legs
 from core.scores import Question, ScoreKind
 from core.teams import alone, side_by_side, teams_for
@@ -191,6 +193,26 @@ class OcclusionSurvey:
         """Visit all windows that are not known."""
         for _ in self.steps():
             pass
+        return self
+
+    def run_by_itself(self) -> "OcclusionSurvey":
+        """Let the network itself visit all windows: slower, but it need not be prepared."""
+        started = time.perf_counter()
+        corners = self.grid.corners
+
+        def visit(pictures: Tensor) -> Tensor:
+            with torch.inference_mode():
+                return finite(logits_of(self._module(pictures))).float()
+
+        clean = alone(lambda: visit(self._inputs))[0]
+        scores = []
+        for first in range(0, len(corners), _LEAST_BATCH):
+            patches, tops, lefts = self._patches(corners[first : first + _LEAST_BATCH])
+            pictures = covered(self._inputs, patches, tops, lefts)
+            scores.append(alone(partial(visit, pictures)))
+        self.restore(clean, torch.cat(scores), Agreement(len(corners), 0.0))
+        self.forward_passes += len(corners)
+        self.seconds += time.perf_counter() - started
         return self
 
     def steps(self) -> Generator[tuple[int, int], None, None]:

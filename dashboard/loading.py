@@ -18,7 +18,9 @@ _POLL_SECONDS = 0.02
 _SWITCH_SECONDS = 0.0003
 _MOST_SECONDS = 3.0  # that the thread rests for a page to show its answer
 _begun = threading.Lock()
-_answer_there, _awaited, _answer_shown, _all_there = (threading.Event() for _ in range(4))
+_answer_there, _awaited, _answer_shown, _why_there, _all_there = (
+    threading.Event() for _ in range(5)
+)
 
 
 def begin() -> None:
@@ -36,6 +38,12 @@ def wait_for_answer() -> None:
     """Wait until `answer_is_there`."""
     _awaited.set()
     _wait(_answer_there)
+
+
+def wait_for_why() -> None:
+    """Wait until the first picture's large windows are known. The answer is on the page by then."""
+    _answer_shown.set()
+    _wait(_why_there)
 
 
 def all_is_there() -> bool:
@@ -65,6 +73,7 @@ def _load() -> None:
         # Which imports `core`, and that has something to say to torch before it is loaded.
         from core import imported_late
         from core.models import DEFAULT_MODEL
+        from core.study import WINDOWS
         from dashboard import state
 
         explainer = state.explainer()
@@ -75,6 +84,11 @@ def _load() -> None:
         _log.info("the answer is there after %.1f s", time.monotonic() - started)
         if _awaited.is_set():
             _answer_shown.wait(_MOST_SECONDS)  # Python runs one thread at a time: the page's first
+        # Two seconds before the engine is there, the network itself says what covering changes.
+        large = explainer.survey(classifier, picture, WINDOWS[state.DEFAULT_SAMPLE][1])
+        if not large.known.all():
+            large.run_by_itself()
+        _why_there.set()
         imported_late.load()
         explainer.possibilities(classifier, picture)
         _log.info("all is loaded after %.1f s", time.monotonic() - started)
@@ -82,4 +96,5 @@ def _load() -> None:
         _log.exception("not all could be loaded beforehand")
     finally:
         _answer_there.set()
+        _why_there.set()
         _all_there.set()

@@ -152,6 +152,8 @@ def _draw_maps(
         badges = () if methods.judged else None
         titles = methods.titled.values()
         lead.show({t: Panel(t, f"{t}: not computed yet.", badges=badges) for t in titles})
+        loading.wait_for_why()
+        give_evidence()
     loading.wait_for_all()
 
     def side_by_side() -> Board:

@@ -8,10 +8,12 @@ import threading
 import pytest
 
 from core.errors import ModelError
+from core.models import DEFAULT_MODEL
+from core.study import WINDOWS
 from dashboard import loading, state
 from tests.browser import ROOT
 
-EVENTS = ("_answer_there", "_awaited", "_answer_shown", "_all_there")
+EVENTS = ("_answer_there", "_awaited", "_answer_shown", "_why_there", "_all_there")
 
 
 @pytest.fixture
@@ -48,6 +50,7 @@ def test_what_goes_wrong_is_logged_and_nobody_waits_for_it(monkeypatch, caplog):
     assert "The weights are damaged." in caplog.text
     assert sys.getswitchinterval() < 0.001  # the page is served beside it, and beside all maps
     loading.wait_for_answer()
+    loading.wait_for_why()
     loading.wait_for_all()
 
 
@@ -58,7 +61,13 @@ def test_the_answer_is_there_before_all_is(monkeypatch):
     thread = threading.Thread(target=loading._load)
     thread.start()
     loading.wait_for_answer()
+    assert not loading._why_there.is_set()
+    loading.wait_for_why()
     assert not loading._all_there.is_set()
+    explainer = state.explainer()
+    first = state.sample_picture(state.DEFAULT_SAMPLE)
+    large = WINDOWS[state.DEFAULT_SAMPLE][1]
+    assert explainer.survey(explainer.classifier(DEFAULT_MODEL), first, large).known.all()
     loading.wait_for_all()
     thread.join()
 

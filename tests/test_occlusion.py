@@ -646,3 +646,19 @@ def test_a_baseline_for_each_channel():
     found = OcclusionSurvey(module, inputs, window=4, stride=4, baseline=colour).run()
     whole = OcclusionSurvey(module, inputs, window=4, stride=4, baseline=colour.expand_as(inputs))
     torch.testing.assert_close(found.scores, whole.run().scores)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_network_by_itself_says_the_same_and_is_not_prepared_for_it(name, monkeypatch):
+    module, inputs = network(name), picture()
+    expected = OcclusionSurvey(module, inputs, window=(7, 5), stride=4).run()
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, "prepared", lambda *_: pytest.fail("prepared"))
+        memory.forget()
+        survey = OcclusionSurvey(module, inputs, window=(7, 5), stride=4).run_by_itself()
+        assert survey.known.all()
+        scores = survey.scores
+    torch.testing.assert_close(scores, expected.scores, rtol=1e-4, atol=1e-4)
+    assert survey.forward_passes == survey.agreement.windows == survey.grid.count
+    assert survey.agreement.difference == 0
+    assert list(survey.steps()) == []
