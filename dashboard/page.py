@@ -114,7 +114,6 @@ def draw() -> None:
         with st.expander("Display"):
             look = controls.choose_look()
         judged = controls.choose_judging()
-        login.offer_logout()
     with places.more, st.popover("+ more", help="Choose which maps are on the page."):
         chosen, missing = choose_maps()
     methods = methods_of(explainer, scene, chosen, baseline, judged)
@@ -223,6 +222,7 @@ def _draw_links(places: Skeleton, title: str) -> None:
             '<button type="button" class="wil-link" data-settings>Settings</button>',
             width="content",
         )
+        login.offer_logout()
 
 
 def _large(methods: Methods) -> str:

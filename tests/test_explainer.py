@@ -345,7 +345,9 @@ def test_layers_and_what_is_unavailable(swan):
     assert explainer.layers(classifier, swan) is explainer.layers(classifier, swan)
     untraceable = toy("untraceable")
     found = explainer.unavailable(untraceable, swan)
-    assert set(found) == {"deep_lift", "guided_backprop", "guided_grad_cam", "grad_cam"}
+    assert set(found) == {"deep_lift", "guided_backprop", "guided_grad_cam"}
+    made = explainer.attribution(untraceable, swan, METHODS["grad_cam"].setting, Question(0))
+    assert np.isfinite(made.values).all()
     for name in found:
         with pytest.raises(SettingError, match=r"cannot be had for this model, since .*\.$"):
             explainer.attribution(untraceable, swan, METHODS[name].setting, Question(0))
