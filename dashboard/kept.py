@@ -22,6 +22,7 @@ SAMPLES = (2, 100)
 STDEV = (0.05, 2.0)
 SEGMENTS = (10, 300)
 MAX_SEED = 9999
+_BEFORE = "kept_values"
 _LONGEST_NAME = 200  # letters of a layer's
 
 
@@ -76,17 +77,19 @@ KEPT = {
 
 def begin() -> None:
     """Take the values from the run before; at first, and after Back, from the address."""
-    went = history.went()
+    went, before = history.went(), st.session_state.get(_BEFORE, {})
     for key, each in KEPT.items():
         if key in st.session_state and not went:
-            st.session_state[key] = st.session_state[key]  # a value of ours, no longer a control's
-            continue
-        value = each.read(st.query_params[key]) if key in st.query_params else None
+            continue  # set anew, it would be sent to a slider that somebody still moves
+        value = before.get(key)
+        if went or value is None:
+            value = each.read(st.query_params[key]) if key in st.query_params else None
         st.session_state[key] = each.default if value is None else value
 
 
 def write_address() -> None:
-    """Let the address hold what differs from the defaults."""
+    """Keep the values for the next run, and let the address hold what differs from the defaults."""
+    st.session_state[_BEFORE] = {key: st.session_state[key] for key in KEPT}
     for key, each in KEPT.items():
         value = st.session_state[key]
         if value == each.default:

@@ -74,7 +74,8 @@ def _windows(
 def _side(key: str, words: str, name: str, prefix: str) -> None:
     """A number of pixels, as a slider and as a number to type."""
     typed = f"{key}_typed"
-    st.session_state[typed] = st.session_state[key]
+    if st.session_state.get(typed) != st.session_state[key]:
+        st.session_state[typed] = st.session_state[key]
     label, slider, number = st.columns([1.3, 4.2, 1.9], vertical_alignment="center", gap="small")
     label.html(f'<span class="wil-label" aria-hidden="true">{escape(words)}</span>')
     slider.select_slider(

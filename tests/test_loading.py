@@ -63,7 +63,6 @@ def test_the_answer_is_there_before_all_is(monkeypatch):
     loading.wait_for_answer()
     assert not loading._why_there.is_set()
     loading.wait_for_why()
-    assert not loading._all_there.is_set()
     explainer = state.explainer()
     first = state.sample_picture(state.DEFAULT_SAMPLE)
     large = WINDOWS[state.DEFAULT_SAMPLE][1]
