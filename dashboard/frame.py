@@ -13,14 +13,13 @@ from core.errors import UserError
 from core.picture import picture_from_file
 from core.samples import samples
 from dashboard.panels import Panel, large_html, photo_address
-from dashboard.skeleton import draw_skeleton, draw_style
+from dashboard.skeleton import CLASSES, draw_skeleton, draw_style
 
 _HERE = Path(__file__).resolve().parent
 # As an address of its own: a file of the server's is gone when a run is superseded, before the
 # browser has asked for it.
 ICON = "data:image/png;base64," + b64encode((_HERE / "icon.png").read_bytes()).decode()
 DEFAULT_SAMPLE = "swan"
-_CLASSES = 5  # in the list beside the pair
 # What the page says of the first picture, not shown: it keeps just as much room, on any screen.
 _LOADING = '<h1 class="wil-headline"><b>Loading the model …</b></h1>'
 _SAID = (
@@ -48,7 +47,7 @@ def draw_frame() -> None:
     places.evidence.html(f'<p class="wil-evidence wil-room">{_LOOKING}</p>')
     places.photo.html(large_html(_photo()))
     places.map.html(large_html(Panel(_NO_TITLE, "not computed yet.")))
-    places.classes.html(f'<div class="wil-top wil-room">{_ROW * _CLASSES}</div>')
+    places.classes.html(f'<div class="wil-top wil-room">{_ROW * CLASSES}</div>')
 
 
 def _photo() -> Panel:

@@ -47,12 +47,11 @@ from dashboard.methods import (
 from dashboard.notices import draw_notices
 from dashboard.panels import Panel
 from dashboard.places import replacing
-from dashboard.skeleton import Skeleton, draw_skeleton, draw_style
+from dashboard.skeleton import CLASSES, Skeleton, draw_skeleton, draw_style
 from dashboard.tabs import COVER, CROP, EXPORT, TRUST, draw_tabs, open_part
 from dashboard.tuning import draw_tuning
 from dashboard.view import Look, Scene
 
-_CLASSES = 5  # in the list beside the pair
 _MOST_OF_IT = 0.6  # of the photo's area; less is worth a word
 
 _log = logging.getLogger(__name__)
@@ -104,7 +103,7 @@ def draw() -> None:
     with replacing(places.question):
         target = controls.choose_target(classifier, order)
     names = controls.names_of(classifier)
-    places.classes.html(view.classes_html(ranking[:_CLASSES], target, names))
+    places.classes.html(view.classes_html(ranking[:CLASSES], target, names))
     with replacing(st.sidebar, 24):  # the folder's is longer
         _draw_facts(classifier)
         with st.expander("Question"):

@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+CLASSES = 5  # in the list of the most probable ones, beside the pair
 _NOTHING = "<i hidden></i>"  # Streamlit refuses HTML that is empty
 _STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
 

@@ -24,6 +24,7 @@ from dashboard.methods import Methods
 from dashboard.pairs import draw_pair
 from dashboard.panels import Panel, panels_html
 from dashboard.places import replacing
+from dashboard.skeleton import CLASSES
 from dashboard.view import Look, Scene, bars_html, drawn, input_uri, photo_uri
 
 SIDE_BY_SIDE, TRY, COMPARE, TRUST, EXPORT = TABS = (
@@ -224,7 +225,7 @@ def _cover(explainer: Explainer, scene: Scene, question: Question) -> None:
             columns[1].error(markdown(str(error)))
             return
         after = classifier.ranking(logits, len(classifier.class_names))
-        columns[1].html(bars_html(after[:5], question.target))
+        columns[1].html(bars_html(after[:CLASSES], question.target))
         shares = {entry.index: entry.probability for entry in after}
         asked = [question.target] + ([] if question.contrast is None else [question.contrast])
         for index in asked:

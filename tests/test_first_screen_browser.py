@@ -1,24 +1,14 @@
 """The first screen in a real browser: what is in sight, and that it can be pressed and read."""
 
 import itertools
-from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import expect
+from test_app_browser import PATIENCE, QUICK, ROOT
 
 from tests.browser import open_page, serve, settle
 
-ROOT = Path(__file__).resolve().parent.parent
-QUICK = {
-    "small_window": 48,
-    "small_stride": 48,
-    "large_window": 112,
-    "large_stride": 112,
-    "steps": 10,
-    "judge": "false",
-}
-PATIENCE = 240  # seconds; the machine may be busy
 LAPTOP = {"width": 1366, "height": 768}
 PICTURES = "[class*=st-key-sample_] button:visible"
 PHONE = {"width": 390, "height": 844}

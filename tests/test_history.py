@@ -6,20 +6,13 @@ import re
 import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
+from test_folder_page import QUICK as LARGE_WINDOWS
 
 from dashboard import history, state
 from tests.browser import ROOT
 from tests.said import said
 
-QUICK = {
-    "small_window": "112",
-    "small_stride": "112",
-    "large_window": "112",
-    "large_stride": "112",
-    "steps": "10",
-    "judge": "false",
-    "maps": "Saliency",
-}
+QUICK = {**LARGE_WINDOWS, "maps": "Saliency"}
 
 
 @pytest.fixture
