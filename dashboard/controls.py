@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.labels import choice, display_names
 from core.models import DEFAULT_MODEL, Classifier, available_devices, registry
@@ -87,8 +88,13 @@ def choose_target(classifier: Classifier, order: list[int]) -> int:
     return order[0] if target is None else target
 
 
-def choose_score(classifier: Classifier, order: list[int], target: int) -> Question:
-    """The question about a class: against which other, and on which scale."""
+def choose_score(
+    classifier: Classifier, order: list[int], target: int, tell: DeltaGenerator
+) -> Question:
+    """The question about a class: against which other, and on which scale.
+
+    ``tell`` is where it is said why another class cannot be had: the controls may be folded away.
+    """
     names = names_of(classifier)
     against = st.selectbox(
         "against",
@@ -98,12 +104,15 @@ def choose_score(classifier: Classifier, order: list[int], target: int) -> Quest
         accept_new_options=True,
         help="Explain the score of the one minus the score of the other (contrast).",
     )
-    contrast = (
-        None if against == NOTHING else _resolve("contrast", against, names, classifier.class_names)
-    )
-    if contrast == target:
-        st.warning("Both are the same class; explained against nothing.")
-        contrast = None
+    with tell:
+        contrast = (
+            None
+            if against == NOTHING
+            else _resolve("contrast", against, names, classifier.class_names)
+        )
+        if contrast == target:
+            st.warning("Both are the same class; explained against nothing.")
+            contrast = None
     kind = st.selectbox(
         "measured in",
         SCORE_KINDS,

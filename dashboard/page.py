@@ -102,12 +102,13 @@ def draw() -> None:
     order = [entry.index for entry in ranking]
     with replacing(places.question):
         target = controls.choose_target(classifier, order)
+        with st.sidebar:
+            _draw_facts(classifier)
+            with st.expander("Question"):
+                question = controls.choose_score(classifier, order, target, places.question)
     names = controls.names_of(classifier)
     places.classes.html(view.classes_html(ranking[:CLASSES], target, names))
     with replacing(st.sidebar, 24):  # the folder's is longer
-        _draw_facts(classifier)
-        with st.expander("Question"):
-            question = controls.choose_score(classifier, order, target)
         with st.expander("Covered with"):
             baseline = choose_baseline(explainer)
         with st.expander("Display"):

@@ -177,6 +177,14 @@ def test_a_kind_with_one_member_is_that_one():
     assert "logit of black swan minus king penguin" in panel(page, "Occlusion small 48/48")
 
 
+def test_a_second_class_that_cannot_be_had_is_said_where_it_is_seen():
+    page = open_page(contrast="mute swan", maps=["Occlusion large"])
+    assert 'no class "mute swan"' in said(page.main.warning)[0]
+    assert "logit of king penguin" in panel(page, "Occlusion large 112/112")
+    same = open_page(contrast="king penguin", maps=["Occlusion large"])
+    assert said(same.main.warning) == ["Both are the same class; explained against nothing."]
+
+
 def test_a_class_whose_name_fits_several_is_said_and_each_of_them_offered():
     page = open_page(target="CARDIGAN")
     assert not page.exception
