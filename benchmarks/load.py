@@ -77,7 +77,7 @@ def main() -> int:
         last.until(" passes, ")
         last.settle()
         started = time.monotonic()
-        last.enter("large_window_typed", 49)  # which nobody has tried
+        last.enter("large_window_typed_0", 49)  # which nobody has tried
         last.until("Occlusion large 49/")
         last.settle()
         print(f"one who comes when all have left: maps in {time.monotonic() - started:.1f} s")
@@ -137,7 +137,7 @@ def _upload(visitor: Visitor, record: Record, _: random.Random) -> None:
 
 def _slide(visitor: Visitor, record: Record, dice: random.Random) -> None:
     window = dice.randint(50, 120)
-    visitor.enter("large_window_typed", window)
+    visitor.enter("large_window_typed_0", window)
     record.note("another window: its panel", visitor.until(f"Occlusion large {window}/"))
 
 

@@ -72,15 +72,21 @@ def _windows(
 
 
 def _side(key: str, words: str, name: str, prefix: str) -> None:
-    """A number of pixels, as a slider and as a number to type."""
-    typed = f"{key}_typed"
-    if st.session_state.get(typed) != st.session_state[key]:
-        st.session_state[typed] = st.session_state[key]
+    """A number of pixels, as a slider and as a number to type.
+
+    Where the slider has moved, the box for the number is a new one. If it were set instead, the
+    browser could answer with a number of a moment ago, which would move the slider back.
+    """
+    boxes = f"{key}_boxes"
+    count = st.session_state.setdefault(boxes, 0)
+    if st.session_state.get(f"{key}_typed_{count}", value := st.session_state[key]) != value:
+        count = st.session_state[boxes] = count + 1
+    typed = f"{key}_typed_{count}"
     label, slider, number = st.columns([1.3, 4.2, 1.9], vertical_alignment="center", gap="small")
     label.html(f'<span class="wil-label" aria-hidden="true">{escape(words)}</span>')
     slider.select_slider(
         name,
-        sorted({*_SIDES, st.session_state[key]}),
+        sorted({*_SIDES, value}),
         key=key,
         label_visibility="collapsed",
         on_change=_limit_stride,
@@ -90,22 +96,24 @@ def _side(key: str, words: str, name: str, prefix: str) -> None:
         f"{name}, as a number",
         1,
         kept.MAX_WINDOW,
+        value,
         key=typed,
         label_visibility="collapsed",
         on_change=_take_typed,
-        args=(key, prefix),
+        args=(key, typed, prefix),
     )
 
 
-def _take_typed(key: str, prefix: str) -> None:
-    st.session_state[key] = st.session_state[f"{key}_typed"]
+def _take_typed(key: str, typed: str, prefix: str) -> None:
+    st.session_state[key] = st.session_state[typed]
     _limit_stride(prefix)
 
 
 def _limit_stride(prefix: str) -> None:
     """From one window to the next, at most the size: pixels would stay uncovered."""
-    stride = f"{prefix}_stride"
-    st.session_state[stride] = min(st.session_state[stride], st.session_state[f"{prefix}_window"])
+    window, stride = (st.session_state[f"{prefix}_{name}"] for name in ("window", "stride"))
+    if stride > window:  # else the slider would be set to where it was, while somebody moves it on
+        st.session_state[f"{prefix}_stride"] = window
 
 
 def _cost(explainer: Explainer, scene: Scene, setting: OcclusionSetting, question: Question) -> str:

@@ -671,7 +671,7 @@ def test_a_press_on_a_thumbnail_shows_that_map_large_with_its_settings():
 
 def test_a_number_that_is_typed_moves_the_slider():
     page = open_page()
-    page.number_input(key="small_window_typed").set_value(61).run()
+    page.number_input(key="small_window_typed_0").set_value(61).run()
     assert not page.exception
     assert page.select_slider(key="small_window").value == 61
     overlay(page, "Occlusion small 61/48")

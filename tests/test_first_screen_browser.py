@@ -117,7 +117,7 @@ def test_the_arrow_keys_read_a_map_aloud(browser, url):
     with opened(browser, url) as page:
         ready(page)
         spoken = page.locator(".st-key-inspect .spoken")
-        page.locator(".st-key-small_stride_typed input").focus()
+        page.locator(".st-key-small_stride_typed_0 input").focus()
         page.locator(".wil-panel .wil-photo[tabindex]").first.focus()
         page.keyboard.press("ArrowLeft")
         expect(spoken).to_contain_text("logits", timeout=1000 * PATIENCE)

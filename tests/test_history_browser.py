@@ -288,7 +288,7 @@ def test_one_upload_follows_another_and_a_damaged_one_changes_nothing(browser, u
 
 def test_nothing_of_the_run_before_stands_beside_what_is_computed(browser, url, photos):
     with open_page(browser, address(url, SLOW), settled=False) as page:
-        page.get_by_text(re.compile("2,500 passes")).first.wait_for(timeout=1000 * PATIENCE)
+        page.get_by_text(re.compile("of 2,500 passes")).first.wait_for(timeout=1000 * PATIENCE)
         assert page.locator(".wil-wrong").count() == 1
         pick(page, "Red panda")
         page.locator(".wil-headline", has_text=PANDA).wait_for(timeout=1000 * PATIENCE)
@@ -296,7 +296,7 @@ def test_nothing_of_the_run_before_stands_beside_what_is_computed(browser, url, 
         page.get_by_text("The page still shows").wait_for(timeout=1000 * PATIENCE)
         upload(page, photos["first"])
         has_photo(page, "320 × 240")
-        page.get_by_text(re.compile("2,500 passes")).first.wait_for(timeout=1000 * PATIENCE)
+        page.get_by_text(re.compile("of 2,500 passes")).first.wait_for(timeout=1000 * PATIENCE)
         assert not alerts(page)
         for once in (".wil-headline", ".wil-evidence", ".wil-facts"):
             assert page.locator(once).count() == 1, once
