@@ -62,6 +62,7 @@ def test_the_answer_is_there_before_all_is(monkeypatch):
     thread.start()
     loading.wait_for_answer()
     assert not loading._why_there.is_set()
+    assert not loading._all_there.is_set()
     loading.wait_for_why()
     explainer = state.explainer()
     first = state.sample_picture(state.DEFAULT_SAMPLE)
