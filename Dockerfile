@@ -1,4 +1,4 @@
-# The dashboard for a server: README, "On a network".
+# The dashboard for a server: docs/deployment.md.
 #
 #   docker build --build-arg CPU_INDEX=(the address of PyTorch's index of CPU wheels) -t where-it-looked .
 

@@ -20,18 +20,19 @@ import psutil
 import torch
 from torch import Tensor, nn
 
-from core import models
-from core.attribution import versions
-from core.batch import Worker
-from core.folder import list_folder
-from core.gradients import integrated_gradients
-from core.job import BATCH, PART, Job, MadeMaps, MadeRow, methods_of, parts_of
-from core.memory import memory
-from core.models import Classifier
-from core.occlusion import OcclusionSurvey
-from core.picture import picture_from_file
-from core.samples import samples
-from core.settings import OcclusionSetting, Setting
+from core.engine.remembered import memory
+from core.folders.batch import Worker
+from core.folders.job import BATCH, PART, Job, MadeMaps, MadeRow, methods_of, parts_of
+from core.folders.listing import list_folder
+from core.methods.attribution import versions
+from core.methods.cover_methods import OcclusionSetting
+from core.methods.gradients import integrated_gradients
+from core.methods.occlusion import OcclusionSurvey
+from core.methods.settings import Setting
+from core.models import classifiers, registry
+from core.models.classifiers import Classifier
+from core.pictures.picture import picture_from_file
+from core.pictures.samples import samples
 
 _BATCHES = (1, 2, 4, 8, 16, 32)
 _SECONDS = 3.0
@@ -71,7 +72,7 @@ def _folder(pictures: int) -> Iterator[Path]:
 
 
 def _predictions(folder: Path, threads: int) -> None:
-    classifier = models.load(models.DEFAULT_MODEL, "cpu")
+    classifier = classifiers.load(registry.DEFAULT_MODEL, "cpu")
     inputs = torch.cat(
         [
             classifier.preprocess(picture_from_file(path).image)
@@ -92,7 +93,7 @@ def _predictions(folder: Path, threads: int) -> None:
 def _bare(classifier: Classifier, inputs: Tensor) -> dict[str, float]:
     """Pictures per second of torch's own passes, at the best batch size of each layout."""
     last = torch.channels_last
-    copy = models.load(models.DEFAULT_MODEL, "cpu").module.to(memory_format=last)  # type: ignore[call-overload]
+    copy = classifiers.load(registry.DEFAULT_MODEL, "cpu").module.to(memory_format=last)  # type: ignore[call-overload]
     found = {}
     for name, module, ready in (
         ("as torch gives it", classifier.module, inputs),
@@ -120,7 +121,7 @@ def _rate(module: nn.Module, batch: Tensor) -> float:
 def _worked(classifier: Classifier, folder: Path, threads: int) -> tuple[float, list[float]]:
     """Pictures per second of the folder, and the process's memory in MB at each of them."""
     listed = list_folder(str(folder), classifier.class_names)
-    job = Job(listed.address, models.DEFAULT_MODEL, "cpu", threads=threads, batch=BATCH["cpu"])
+    job = Job(listed.address, registry.DEFAULT_MODEL, "cpu", threads=threads, batch=BATCH["cpu"])
     worker = Worker(job, classifier)
     for _ in worker.work([(0, listed.entries[:8])]):  # once, to warm up
         pass
@@ -136,13 +137,17 @@ def _worked(classifier: Classifier, folder: Path, threads: int) -> tuple[float, 
 
 def _explanations(folder: Path, threads: int) -> None:
     """Seconds of a map in the folder, and by the engine on inputs that lie ready."""
-    classifier = models.load(models.DEFAULT_MODEL, "cpu")
+    classifier = classifiers.load(registry.DEFAULT_MODEL, "cpu")
     listed = list_folder(str(folder), classifier.class_names)
     inputs = [classifier.preprocess(picture_from_file(p).image) for p in sorted(folder.iterdir())]
     OcclusionSurvey(classifier.module, inputs[0], window=60, stride=50).run()  # to warm up
     for name, setting in (*methods_of("occlusion", {}), *methods_of("ig", {"steps": 50})):
         job = Job(
-            listed.address, models.DEFAULT_MODEL, "cpu", methods=((name, setting),), threads=threads
+            listed.address,
+            registry.DEFAULT_MODEL,
+            "cpu",
+            methods=((name, setting),),
+            threads=threads,
         )
         worker = Worker(job, classifier)
         parts = list(enumerate(parts_of(listed.entries)))
@@ -177,16 +182,18 @@ def _by_engine(classifier: Classifier, picture: Tensor, setting: Setting) -> obj
 
 def _ray(folder: Path) -> None:
     """Pictures per second with one and with two workers, once the model is loaded."""
-    from core import ray_batch, ray_cluster
+    from core.folders import ray_batch
+    from core.workers import ray_cluster
 
-    listed = list_folder(str(folder), models.record(models.DEFAULT_MODEL).class_names)
+    listed = list_folder(str(folder), registry.record(registry.DEFAULT_MODEL).class_names)
     parts = list(enumerate(parts_of(listed.entries)))
-    job = Job(listed.address, models.DEFAULT_MODEL, "cpu", threads=1)
+    job = Job(listed.address, registry.DEFAULT_MODEL, "cpu", threads=1)
+    weights = classifiers.load(registry.DEFAULT_MODEL, "cpu").weights_sha256
     rates = []
     for workers in (1, 2):
         times = [
             time.perf_counter()
-            for made in ray_batch.work(job, parts, ray_cluster.LOCAL, workers)
+            for made in ray_batch.work(job, weights, parts, ray_cluster.LOCAL, workers)
             if isinstance(made, MadeRow)
         ]
         ready = PART * workers  # the first part of each comes after the loading

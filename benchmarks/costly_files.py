@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from core.images import MAX_BYTES, MAX_SCANS, MAX_TILES
+from core.pictures.images import MAX_BYTES, MAX_SCANS, MAX_TILES
 
 SIDE = 7071  # 50 megapixels, less a few: 7071 × 7071 = 49,999,041
 

@@ -16,11 +16,11 @@ from captum.attr import IntegratedGradients
 from torch import Tensor, nn
 
 from benchmarks.networks import network
-from core import models
-from core.gradients import integrated_gradients
-from core.memory import memory
-from core.picture import picture_from_file
-from core.samples import samples
+from core.engine.remembered import memory
+from core.methods.gradients import integrated_gradients
+from core.models import classifiers, registry
+from core.pictures.picture import picture_from_file
+from core.pictures.samples import samples
 
 _MODELS = ("resnet18", "efficientnet_lite0", "mobilenet_v2")
 _STEPS = 50
@@ -76,7 +76,7 @@ def _completeness() -> None:
     counts = (10, 25, 50, 100, 200)
     print("\nHow far the sum is off, in percent of the score's change; and steps placed as needed")
     print("picture        " + "".join(f"{count:>9}" for count in counts) + "   enough: steps, off")
-    classifier = models.load(models.DEFAULT_MODEL)
+    classifier = classifiers.load(registry.DEFAULT_MODEL)
     for sample in samples().values():
         inputs = classifier.preprocess(picture_from_file(sample.path).image)
         target = int(classifier.logits(inputs).argmax())

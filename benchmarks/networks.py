@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from core import models
-from core.torchvision_compat import torchvision  # before what imports torchvision itself
+from core.models import classifiers, registry
+from core.models.torchvision_compat import torchvision  # before what imports torchvision itself
 
 NAMES = ("resnet18", "resnet50", "vgg16", "mobilenet_v2", "efficientnet_lite0", "vit_b_16")
 
@@ -26,8 +26,8 @@ def network(name: str) -> tuple[nn.Module, Tensor]:
     """A module in eval mode and an input for it, float32 (1, 3, 224, 224)."""
     torch.manual_seed(0)
     inputs = torch.randn(1, 3, 224, 224)
-    if name == models.DEFAULT_MODEL:
-        return models.load(name, "cpu").module, inputs
+    if name == registry.DEFAULT_MODEL:
+        return classifiers.load(name, "cpu").module, inputs
     module = _made(name).eval()
     for part in module.modules():
         if isinstance(part, nn.BatchNorm2d):  # untrained statistics would make folding trivial

@@ -21,10 +21,10 @@ from captum.attr import Occlusion
 from torch import Tensor, nn
 
 from benchmarks.networks import AS_PEOPLE_HAVE_THEM, NAMES, network
-from core.memory import memory
-from core.occlusion import OcclusionSurvey
-from core.outputs import logits_of
-from core.windows import WindowGrid
+from core.engine.outputs import logits_of
+from core.engine.remembered import memory
+from core.methods.occlusion import OcclusionSurvey
+from core.methods.windows import WindowGrid
 
 _SETTINGS = ((15, 8), (30, 8), (60, 50))
 _DENSE_SETTINGS = ((15, 15),)

@@ -14,14 +14,14 @@ from urllib.parse import urlencode
 from playwright.sync_api import Locator, Page, sync_playwright
 
 from benchmarks.server import megabytes, server
-from core.explainer import Explainer
-from core.methods import METHODS
-from core.picture import picture_from_file
-from core.samples import samples
-from core.scores import Question
-from core.settings import OcclusionSetting
-from core.teams import heeding, side_by_side, teams_for
-from dashboard.methods import LARGE, SMALL, TITLES
+from core.engine.teams import heeding, side_by_side, teams_for
+from core.explaining.explainer import Explainer
+from core.methods.cover_methods import OcclusionSetting
+from core.methods.registry import METHODS
+from core.methods.scores import Question
+from core.pictures.picture import picture_from_file
+from core.pictures.samples import samples
+from dashboard.explain.methods import LARGE, SMALL, TITLES
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _STARTED = "() => window.wilStart = performance.now()"

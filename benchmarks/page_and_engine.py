@@ -16,12 +16,14 @@ from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.page import FLAGS, finished, settled, slider_moved
 from benchmarks.server import server
-from core.explainer import Explainer
-from core.memory import memory
-from core.picture import Picture, picture_from_file
-from core.samples import samples
-from core.scores import Question
-from core.settings import IntegratedGradientsSetting, OcclusionSetting, Setting
+from core.engine.remembered import memory
+from core.explaining.explainer import Explainer
+from core.methods.cover_methods import OcclusionSetting
+from core.methods.gradient_methods import IntegratedGradientsSetting
+from core.methods.scores import Question
+from core.methods.settings import Setting
+from core.pictures.picture import Picture, picture_from_file
+from core.pictures.samples import samples
 
 _MAPS = (OcclusionSetting(15, 8), OcclusionSetting(60, 50), IntegratedGradientsSetting("enough"))
 _WINDOWS = "small_window=15&small_stride=8&large_window=60&large_stride=50"

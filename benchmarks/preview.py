@@ -8,12 +8,12 @@ import numpy as np
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from core import models
-from core.memory import memory
-from core.models import Classifier
-from core.occlusion import OcclusionSurvey
-from core.picture import picture_from_file
-from core.samples import samples
+from core.engine.remembered import memory
+from core.methods.occlusion import OcclusionSurvey
+from core.models import classifiers, registry
+from core.models.classifiers import Classifier
+from core.pictures.picture import picture_from_file
+from core.pictures.samples import samples
 
 _SHARES = (0.05, 0.08, 0.10, 0.12, 0.18, 0.25, 0.50)
 _SETTINGS = ((15, 8), (30, 8))
@@ -21,7 +21,7 @@ _SETTINGS = ((15, 8), (30, 8))
 
 def main() -> None:
     """Print a table for each setting."""
-    classifier = models.load(models.DEFAULT_MODEL, "cpu")
+    classifier = classifiers.load(registry.DEFAULT_MODEL, "cpu")
     for window, stride in _SETTINGS:
         print(f"\nwindow {window}, stride {stride}: Spearman correlation with the final map after")
         print(f"{'':12}" + "".join(f"{share:8.0%}" for share in _SHARES))

@@ -8,10 +8,10 @@ embedded model:
   pixels are the strongest blocks: the curves should be equal, but for blocks that tie, as those
   where Grad-CAM is zero;
 - random weights by its MPRT, which draws one layer after the other anew and as for training, where
-  `core.randomisation` draws a share of the layers at a time: the findings should agree;
+  `core.trust.randomisation` draws a share of the layers at a time: the findings should agree;
 - the likeness of two maps by its own rank correlation and SSIM.
 
-It is no requirement of the project: ``pip install quantus==0.6.0`` first. Ten minutes on two cores.
+It is no requirement of the project: ``pip install --no-deps -r requirements-quantus.txt`` first.
 """
 
 import sys
@@ -25,16 +25,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core import models
-from core.agreement import likeness
-from core.faithfulness import FaithfulnessSetting, curve_steps, order_of
-from core.methods import METHODS
-from core.models import Classifier
-from core.picture import Picture, picture_from_file
-from core.quick import Asking, quick_map
-from core.randomisation import Networks, randomisation_steps
-from core.samples import samples
-from core.scores import Question
+from core.methods.registry import METHODS
+from core.methods.scores import Question
+from core.models import classifiers, registry
+from core.models.classifiers import Classifier
+from core.pictures.picture import Picture, picture_from_file
+from core.pictures.samples import samples
+from core.trust.coarse_maps import Asking, quick_map
+from core.trust.faithfulness import curve_steps, order_of
+from core.trust.randomisation import Networks, randomisation_steps
+from core.trust.settings import FaithfulnessSetting
+from core.trust.similarity import likeness
 
 Value = TypeVar("Value")
 
@@ -49,9 +50,9 @@ def main() -> None:
     try:
         quantus = import_module("quantus")
     except ImportError:
-        sys.exit("Quantus is not here: pip install quantus==0.6.0")
+        sys.exit("Quantus is not here: pip install --no-deps -r requirements-quantus.txt")
     warnings.filterwarnings("ignore", module="quantus")
-    classifier = models.load(models.DEFAULT_MODEL, "cpu")
+    classifier = classifiers.load(registry.DEFAULT_MODEL, "cpu")
     print("Deletion: area, and largest difference of the curves. Random weights: mean Spearman")
     print("correlation with the map of the trained network over the stages, and at the last one.\n")
     print(f"{'':32}{'deletion':^27}{'random weights':^32}")

@@ -20,7 +20,7 @@ _OPEN = """
 import json, re, resource, sys, time
 from pathlib import Path
 from core.errors import ImageError
-from core.images import open_image
+from core.pictures.images import open_image
 
 def held():
     status = Path("/proc/self/status").read_text()

@@ -1,7 +1,7 @@
-"""Everything a user can do wrong, as one small tree of exceptions.
+"""The exceptions whose messages are shown to the user.
 
-Each message is one sentence for the person in front of the page or the shell: what was wrong, what
-is allowed, what to do. The page and the command line show it as it is, and never a traceback.
+Each message is one sentence: what was wrong, what is allowed, what to do. The page and the command
+line show it unchanged, without a traceback.
 """
 
 
@@ -13,12 +13,20 @@ class ImageError(UserError):
     """The bytes are not a picture that can be shown to a classifier."""
 
 
+class MapError(UserError):
+    """A map made elsewhere cannot be used: its file, its size or its values."""
+
+
+class ChannelsError(MapError):
+    """A map has channels, and how they become one was not said."""
+
+
 class SettingError(UserError):
     """A setting (window, stride, steps, target, baseline, device, ...) is out of its range."""
 
 
 class ModelError(UserError):
-    """A model is unknown, wrongly described, or its weights cannot be had or do not fit."""
+    """A model is unknown, wrongly described, or its weights are not available or do not fit."""
 
 
 class ResourceError(UserError):

@@ -1,7 +1,8 @@
-"""Foreign text made safe for where it is shown: a terminal, a drawing, HTML, Markdown.
+"""Sanitises untrusted text for terminals, figures, HTML and Markdown.
 
-Foreign is what a visitor, a file or an address wrote: names of files, classes, models and keys, and
-every sentence that quotes them. No other module escapes text. Wherever foreign text is shown, it is
+Untrusted text comes from visitors, files and addresses: names of files, classes, models and keys,
+and every sentence that quotes them. No other module escapes text. Wherever such text is shown, it
+is
 
 - visible: "�" stands for control characters (a terminal acts on them, and XML cannot hold them),
   zero-width and bidirectional ones (they make a name look like another) and lone surrogates (UTF-8
@@ -12,16 +13,28 @@ every sentence that quotes them. No other module escapes text. Wherever foreign 
 HTML and Markdown then need their own marks escaped.
 """
 
+import difflib
 import html
 import json
 import os
 import re
 import unicodedata
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+PROGRAM = (
+    "where-it-looked"
+    if (Path(__file__).resolve().parent.parent / "__init__.py").exists()
+    else "python -m core"
+)
+"""What the command is called: where this is installed as a package, and in a checkout."""
 
 LONGEST_LINE = 2000  # characters of a line
 LONGEST_PART = 80  # of a name or value inside a sentence
+_LONGEST_WORD = 24  # of several in the name of a file
+_NEAR = 0.7  # of difflib's ratio, 1 for the same
 _MOST_MARKS = 4  # on one letter; a tower of them would cover the lines above
 _HIDDEN = "\N{REPLACEMENT CHARACTER}"
 
@@ -53,6 +66,20 @@ def quoted(value: object, longest: int = LONGEST_PART) -> str:
         return "a very long number"
     except RecursionError:
         return "a value that is nested too deeply"
+
+
+def did_you_mean(name: str, choice: Iterable[str]) -> str:
+    """What is put behind a name that is not among a choice: the nearest of these, if one is near.
+
+    For the middle of a sentence, such as 'There is no method "lmie" (did you mean lime?): ...'.
+    """
+    near = difflib.get_close_matches(name[:LONGEST_PART], choice, 1, _NEAR)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def counted(count: int, one: str, several: str = "") -> str:
+    """A number and what it counts: "1 picture", "2,000 pictures"; or with the plural given."""
+    return f"{count:,} {one if count == 1 else several or f'{one}s'}"
 
 
 def as_text(name: str | os.PathLike[str]) -> str:
@@ -114,3 +141,9 @@ def _visible(text: str) -> list[str]:
 def _is_mark(character: str) -> bool:
     """Whether a character is put on the one before it."""
     return unicodedata.category(character) in ("Mn", "Me")
+
+
+def file_word(text: str) -> str:
+    """A text as part of a file's name; a long one is cut, and told from others by a checksum."""
+    word = re.sub(r"[^\w.]+", "-", text)
+    return word if len(word) <= _LONGEST_WORD else f"{word[:15]}~{zlib.crc32(text.encode()):08x}"

@@ -1,1 +1,1 @@
-"""The page: Streamlit, controls and drawing. Holds no maths."""
+"""The dashboard: Streamlit pages, controls and drawing. Contains no maths."""

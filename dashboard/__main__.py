@@ -4,19 +4,27 @@
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from dashboard import loading
+from dashboard.session import loading
 
 
-def main() -> None:
-    """Load what takes long on a thread of its own, and start the server meanwhile."""
+def main(argv: Sequence[str]) -> int:
+    """Load what takes long on a thread of its own, and start the server meanwhile.
+
+    Args:
+        argv: options of ``streamlit run``, and after ``--`` those of the page.
+    """
     loading.begin()
     from streamlit.web import cli  # half a second, in which the thread is at work
 
-    sys.argv = ["streamlit", "run", str(Path(__file__).with_name("app.py")), *sys.argv[1:]]
-    cli.main()
+    sys.argv = ["streamlit", "run", str(Path(__file__).with_name("app.py")), *argv]
+    try:
+        return cli.main()
+    finally:
+        loading.end()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

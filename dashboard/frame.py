@@ -1,7 +1,7 @@
-"""The page before the model is there: its frame and its photo, drawn without torch.
+"""The page while the model is loading: its frame and photo, drawn without torch.
 
-Elements have the places and sizes that `dashboard.page` gives them: they are replaced one by one,
-and nothing jumps.
+Elements have the places and sizes that `dashboard.explain.page` gives them: they are replaced one
+by one, and nothing jumps.
 """
 
 from base64 import b64encode
@@ -10,16 +10,15 @@ from pathlib import Path
 import streamlit as st
 
 from core.errors import UserError
-from core.picture import picture_from_file
-from core.samples import samples
-from dashboard.panels import Panel, large_html, photo_address
-from dashboard.skeleton import CLASSES, draw_skeleton, draw_style
+from core.pictures.picture import picture_from_file
+from core.pictures.samples import DEFAULT_SAMPLE, samples
+from dashboard.drawing.panels import Panel, large_html, photo_address
+from dashboard.explain.skeleton import CLASSES, draw_skeleton, draw_style
 
 _HERE = Path(__file__).resolve().parent
 # As an address of its own: a file of the server's is gone when a run is superseded, before the
 # browser has asked for it.
 ICON = "data:image/png;base64," + b64encode((_HERE / "icon.png").read_bytes()).decode()
-DEFAULT_SAMPLE = "swan"
 # What the page says of the first picture, not shown: it keeps just as much room, on any screen.
 _LOADING = '<h1 class="wil-headline"><b>Loading the model …</b></h1>'
 _SAID = (
@@ -36,7 +35,7 @@ def draw_frame() -> None:
     """Draw what can be known of the page that the address asks for."""
     view = st.query_params.get("view")
     if view == "talk":
-        st.html(_HERE / "talk.css")
+        st.html(_HERE / "talk" / "talk.css")
         return
     draw_style()
     if view == "folder":
@@ -51,7 +50,7 @@ def draw_frame() -> None:
 
 
 def _photo() -> Panel:
-    """The sample that the address names; no picture of a table, and none that cannot be had."""
+    """The sample that the address names; no picture of a table, and none that is not available."""
     waiting = Panel("Photo", "not there yet.")
     if "picture" in st.query_params:
         return waiting

@@ -13,6 +13,7 @@ the environment, fail.
 """
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -72,22 +73,31 @@ def serve(script, *options, env=None):
         options: more options of ``streamlit run``.
         env: more environment variables.
     """
+    command = [sys.executable, "-m", "streamlit", "run", str(script)]
+    command += ["--server.port", "{port}", "--server.address", "127.0.0.1", *options]
+    with TemporaryDirectory() as cache:
+        more = {"PYTHONPATH": str(ROOT), "WHERE_IT_LOOKED_CACHE": cache, **(env or {})}
+        # In ROOT lies .streamlit/config.toml.
+        with running(command, ROOT, {**os.environ, **more}) as url:
+            yield url
+
+
+@contextmanager
+def running(command, folder, env):
+    """Run a command that starts a Streamlit server in a folder; yields the server's address.
+
+    The port is in the environment, and in the command in place of ``{port}``.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
-    command += ["--server.address", "127.0.0.1", "--server.headless", "true", *options]
-    with TemporaryFile() as log, TemporaryDirectory() as cache:
+    settings = {"STREAMLIT_SERVER_PORT": str(port), "STREAMLIT_SERVER_HEADLESS": "true"}
+    with TemporaryFile() as log:
         server = subprocess.Popen(
-            command,
-            cwd=ROOT,  # where .streamlit/config.toml lies
-            env={
-                **os.environ,
-                "PYTHONPATH": str(ROOT),
-                "WHERE_IT_LOOKED_CACHE": cache,
-                **(env or {}),
-            },
+            [str(each).replace("{port}", str(port)) for each in command],
+            cwd=folder,
+            env={**env, **settings},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -152,6 +162,61 @@ def open_page(browser, url, *, settled=True, allow=(), **options):
             own.close()
 
 
+def underway(page, passes, timeout):
+    """Wait until the page computes so many passes, agreeing where it says that they take long.
+
+    It may also begin, and ask once it has seen how slow the machine is: not where a quarter is done
+    before that.
+
+    Args:
+        page: of Playwright.
+        passes: all of them, as the page writes the number.
+        timeout: in seconds.
+    """
+    words = re.compile(f"([\\d,]+) of {passes} passes")
+    going = page.get_by_text(words).first
+    start = page.get_by_role("button", name="Start", exact=True)
+    stop = page.get_by_role("button", name="Stop", exact=True)
+    end, since = time.monotonic() + timeout, None
+    while since is None or time.monotonic() < since + 4:
+        assert time.monotonic() < end, f"{passes} passes are not under way after {timeout} s"
+        if start.count():
+            start.click()
+            start.wait_for(state="hidden", timeout=1000 * timeout)
+        if not (stop.count() and going.count()):
+            since = None
+        elif since is None:
+            since = time.monotonic()
+        else:
+            done, every = (int(each.replace(",", "")) for each in (_done(going, words), passes))
+            if 4 * done > every:
+                return
+        page.wait_for_timeout(100)
+
+
+def _done(going, words):
+    """How many passes the page says are done; none where it has just gone on."""
+    from playwright.sync_api import TimeoutError
+
+    try:
+        found = words.search(going.inner_text(timeout=1000))
+    except TimeoutError:
+        return "0"
+    return found[1] if found else "0"
+
+
+# Longer where the browser is busy: what it has not sent yet, it sends before it is idle.
+_A_MOMENT = "new Promise(on => requestIdleCallback(() => setTimeout(on, 60), { timeout: 1000 }))"
+
+
+def eventually(page, read, expected):
+    """Assert that `read(page)` is as expected, now or as soon as the page had time for it."""
+    end = time.monotonic() + PATIENCE
+    while (found := read(page)) != expected and time.monotonic() < end:
+        page.wait_for_timeout(100)
+    assert found == expected
+
+
 def settle(page, timeout=120):
     """Wait until the script has run, and no new run has begun within a moment."""
     idle = '[data-test-script-state="notRunning"]'
@@ -160,5 +225,5 @@ def settle(page, timeout=120):
     while quiet < 3:
         assert time.monotonic() < end, f"the script still runs after {timeout} s"
         page.wait_for_selector(idle, timeout=1000 * timeout, state="attached")
-        page.wait_for_timeout(60)
+        page.evaluate(_A_MOMENT)
         quiet = quiet + 1 if page.query_selector(idle) else 0

@@ -6,14 +6,15 @@ import json
 import zipfile
 from pathlib import Path
 
-from core.bundle import bundle
-from core.exhibits import Exhibit
-from core.explainer import Explainer
-from core.manifest import changed_sections, sealed
-from core.picture import picture_from_file
-from core.rendering import Display
-from core.scores import Question
-from core.settings import IntegratedGradientsSetting, OcclusionSetting, SmoothSetting
+from core.bundle.archive import bundle
+from core.bundle.exhibits import Exhibit
+from core.bundle.manifest import changed_sections, sealed
+from core.drawing.rendering import Display
+from core.explaining.explainer import Explainer
+from core.methods.cover_methods import OcclusionSetting
+from core.methods.gradient_methods import IntegratedGradientsSetting, SmoothSetting
+from core.methods.scores import Question
+from core.pictures.picture import picture_from_file
 
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_images"
 SWAN, PENGUIN = SAMPLES / "swan.jpg", SAMPLES / "penguin.jpg"

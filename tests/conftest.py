@@ -24,11 +24,21 @@ def own_disk_cache(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def forget():
     """Surveys remember what they have seen; a test that counts forward passes begins at zero."""
-    from core.memory import memory
+    from core.engine.remembered import memory
 
     memory.forget()
     yield
     memory.forget()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def own_models():
+    """The folder and the files of models that a file of tests offers are offered to no other."""
+    from core.models import registry
+
+    before = registry.offer()
+    yield
+    registry.take_over(before)
 
 
 @pytest.fixture
@@ -42,20 +52,26 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+_preparing = threading.Lock()
+
+
 @pytest.fixture(autouse=True)
 def uncounted_preparation(monkeypatch):
     """A network that counts does not count what it is prepared with, or compared on."""
-    from toys import Counted
-
-    from core.incremental import IncrementalNetwork
+    from core.engine.incremental import IncrementalNetwork
+    from tests.toys import Counted
 
     def uncounted(work):
         def quietly(*arguments):
-            before, Counted.preparing = Counted.preparing, True
+            # Counted, since several threads prepare at once: a flag that each of them puts back
+            # as it found it may stay set.
+            with _preparing:
+                Counted.preparing += 1
             try:
                 return work(*arguments)
             finally:
-                Counted.preparing = before
+                with _preparing:
+                    Counted.preparing -= 1
 
         return quietly
 
@@ -69,7 +85,7 @@ def rescored(monkeypatch):
 
     A function in ``rescored.before`` is called with each size before the windows are computed.
     """
-    from core.incremental import IncrementalNetwork, KeptActivations
+    from core.engine.incremental import IncrementalNetwork, KeptActivations
 
     sizes, rescore, apart = Sizes(), KeptActivations.rescore, IncrementalNetwork._apart
     preparing = threading.local()
@@ -95,9 +111,12 @@ def rescored(monkeypatch):
 @pytest.fixture
 def one_by_one(monkeypatch):
     """Batches of one, where a test looks at what lies between two batches."""
-    for name in ("asking", "covering", "occlusion"):
-        monkeypatch.setattr(f"core.{name}._LARGEST_BATCH", {"cpu": 1})
-    monkeypatch.setattr("core.superpixels._BATCH", 1)
+    from core.methods.masked import WHOLE_PICTURES
+
+    monkeypatch.setitem(WHOLE_PICTURES, "cpu", 1)
+    for name in ("request", "occlusion"):
+        monkeypatch.setattr(f"core.methods.{name}._LARGEST_BATCH", {"cpu": 1})
+    monkeypatch.setattr("core.methods.superpixels._BATCH", 1)
 
 
 @pytest.fixture(params=[1, 3], ids=["one team", "three teams"])

@@ -24,7 +24,7 @@ from pathlib import Path
 import atheris
 
 FOUND = Path("out/fuzz")
-KINDS = ("pictures", "tables", "bundles", "models")
+KINDS = ("pictures", "maps", "tables", "bundles", "models")
 ODD = (0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**24, 2**31 - 1, 2**32 - 1)
 
 

@@ -8,11 +8,13 @@ import zipfile
 import atheris
 import numpy as np
 
-with atheris.instrument_imports(include=["core.unpacking", "core.unfolding", "core.manifest"]):
-    from core import comparing, unpacking, verify
+with atheris.instrument_imports(
+    include=["core.bundle.unpacking", "core.files.untrusted", "core.bundle.manifest"]
+):
+    from core.bundle import comparing, unpacking, verification
     from core.errors import UserError
-    from core.preprocessing import Box
-    from core.scores import Question
+    from core.methods.scores import Question
+    from core.pictures.preprocessing import Box
     from tests.bundles import contents, swan_bundle, zipped
     from tests.fuzz import sentence_of
 
@@ -30,9 +32,9 @@ def one(data):
     try:
         found = unpacking.unpack(data)
         verdict = comparing.Verdict()
-        verify._check_passes(found.manifest, 10**12)
-        verify._check_digests(found, verdict)
-        verify._compare_versions(found.manifest, verdict)
+        verification._check_passes(found.manifest, 10**12)
+        verification._check_digests(found, verdict)
+        verification._compare_versions(found.manifest, verdict)
     except UserError as error:
         sentence_of(error)
         return

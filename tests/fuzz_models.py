@@ -13,8 +13,10 @@ import atheris
 import torch
 from safetensors.torch import save as save_safetensors
 
-with atheris.instrument_imports(include=["core.own_models", "core.state_dicts", "core.tables"]):
-    from core import own_models
+with atheris.instrument_imports(
+    include=["core.models.own_models", "core.models.state_dicts", "core.files.toml"]
+):
+    from core.models import own_models
     from tests.fuzz import sentence_of
     from tests.own import DESCRIPTION
 
@@ -22,7 +24,7 @@ LONGEST = 20_000
 _BETWEEN = b"\n----"
 _STATE = {"fc.weight": torch.arange(12.0).reshape(3, 4), "fc.bias": torch.ones(3)}
 _FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-models-"))
-own_models._layout = functools.cache(own_models._layout)  # a network takes a second to lay out
+own_models.laid_out = functools.cache(own_models.laid_out)  # a network takes a second to lay out
 
 
 def _saved(value, **options):

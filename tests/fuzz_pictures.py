@@ -1,4 +1,4 @@
-"""Pictures, for `tests.fuzz`: what comes out is what `core.images.open_image` promises.
+"""Pictures, for `tests.fuzz`: what comes out is what `core.pictures.images.open_image` promises.
 
 They are opened in this process, where Pillow's readers guide. An AVIF has a process of its own.
 """
@@ -9,11 +9,11 @@ import zlib
 
 import atheris
 
-with atheris.instrument_imports(include=["PIL", "core.images", "core.colours"]):
-    from core import images
+with atheris.instrument_imports(include=["PIL", "core.pictures.images", "core.pictures.colours"]):
     from core.errors import UserError
+    from core.pictures import images
+    from tests.core.pictures.test_images import VARIANTS
     from tests.fuzz import sentence_of
-    from tests.test_images import VARIANTS
 
 LONGEST = 20_000
 SEEDS = VARIANTS
@@ -37,11 +37,11 @@ def one(data):
 def vary(data, damage):
     broken = damage.some(data)
     if broken.startswith(b"\x89PNG") and damage.chance.random() < 0.8:
-        _right_sums(broken)  # with a wrong one the reader would stop at once
+        right_sums(broken)  # with a wrong one the reader would stop at once
     return broken
 
 
-def _right_sums(png):
+def right_sums(png):
     at = 8
     while at + 12 <= len(png):
         (length,) = struct.unpack_from(">I", png, at)

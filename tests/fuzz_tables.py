@@ -14,10 +14,10 @@ import sys
 
 import pyarrow as pa
 
-from core import parquet
 from core.errors import FolderError
-from core.results_schema import SCHEMA
-from core.results_table import open_upload
+from core.folders import parquet
+from core.folders.results_schema import SCHEMA
+from core.folders.results_table import open_upload
 from tests.fuzz import sentence_of
 from tests.tables import columns, data, table
 

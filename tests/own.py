@@ -5,10 +5,10 @@ import json
 import torch
 from safetensors.torch import save_file
 
-from core.catalogue import Network
-from core.picture import picture_from_file
-from core.preprocessing import Preprocessing
-from core.samples import samples
+from core.models.catalogue import Network
+from core.pictures.picture import picture_from_file
+from core.pictures.preprocessing import Preprocessing
+from core.pictures.samples import samples
 
 CLASSES = ("mute swan", "king penguin", "duck <b>*$x$*</b>", "nothing")
 ARCHITECTURE = "shufflenet_v2_x0_5"

@@ -1,4 +1,4 @@
-"""Parsers that do what a damaged file can make real ones do, for tests of `core.isolated`."""
+"""Parsers that do what a damaged file can make real ones do, for tests of `core.files.isolated`."""
 
 import os
 import time

@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core import parquet, results_table
-from core.results_schema import SCHEMA
+from core.folders import parquet, results_table
+from core.folders.results_schema import SCHEMA, SCHEMAS
+from core.pictures.images import digest
 
 
 def columns(count, classes=50, seed=0):
@@ -38,6 +39,58 @@ def columns(count, classes=50, seed=0):
         "error": [None] * count,
         "maps": [None] * count,
     }
+
+
+def put_digests(found, folder):
+    """Let a made-up run have read the files that lie there now."""
+    files = [folder / path for path in found["path"]]
+    found["sha256"] = [digest(each.read_bytes()) if each.is_file() else None for each in files]
+
+
+LABELS = ("boat", "night", "swan", "water")
+
+
+def label_row(path, expected, held, error=None):
+    """A row of a table of labels, which are given by index; None for what is not known."""
+    chances = {label: 0.9 - 0.1 * place for place, label in enumerate(held or ())}
+    known = expected is not None and held is not None
+    return {
+        "path": path,
+        "expected_index": expected,
+        "expected_name": None if expected is None else [LABELS[i] for i in expected],
+        "expected_probability": [chances.get(i, 0.2) for i in expected] if known else None,
+        "held_index": held,
+        "held_name": None if held is None else [LABELS[i] for i in held],
+        "held_probability": None if held is None else [chances[i] for i in held],
+        "predicted": None if held is None else [*held, 0][0],
+        "predicted_name": None if held is None else LABELS[[*held, 0][0]],
+        "probability": None if held is None else max(chances.values(), default=0.4),
+        "correct": set(expected) == set(held) if known else None,
+        "missed": len(set(expected) - set(held)) if known else None,
+        "false_positives": len(set(held) - set(expected)) if known else None,
+        "error": error,
+    }
+
+
+def value_row(path, value, expected, names=("age",), unit="years", error=None):
+    """A row of a table of values; None for what is not known."""
+    off = None
+    if value is not None and expected is not None:
+        off = sum(abs(a - b) for a, b in zip(value, expected, strict=True)) / len(value)
+    return {
+        "path": path,
+        "output_name": list(names),
+        "value": value,
+        "unit": unit,
+        "expected": expected,
+        "absolute_error": off,
+        "error": error,
+    }
+
+
+def table_of(kind, rows):
+    """Rows as a table of labels or of values."""
+    return pa.Table.from_pylist(rows, SCHEMAS[kind])
 
 
 def table(found):

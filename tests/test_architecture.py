@@ -1,4 +1,4 @@
-"""Which part of the house may use which package, read from the source of every file."""
+"""Which room may use which, and which package, read from the source of every file."""
 
 import ast
 from pathlib import Path
@@ -8,6 +8,37 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CORE = sorted((ROOT / "core").rglob("*.py"))
 DASHBOARD = sorted((ROOT / "dashboard").rglob("*.py"))
+
+# The rooms, each with those that it may use. `core.errors` and `core.text` are for all; what lies
+# at the top of core and dashboard (command line, notebook, entry of the page) may use every room.
+MAY_USE = {
+    "core.files": "",
+    "core.pictures": "files",
+    "core.engine": "",
+    "core.models": "files pictures engine",
+    "core.methods": "pictures engine models",
+    "core.drawing": "models methods",
+    "core.trust": "pictures engine models methods drawing",
+    "core.workers": "files engine models methods trust",
+    "core.explaining": "files pictures engine models methods trust workers",
+    "core.bundle": "files pictures engine models methods drawing explaining",
+    "core.folders": "files pictures engine models methods trust workers explaining bundle",
+    "core.clusters": "pictures models methods drawing explaining folders",
+    "core.exports": "files pictures models methods drawing folders clusters",
+    "core.talks": "files pictures models methods drawing trust explaining",
+    "core.cli": (
+        "files pictures engine models methods drawing trust explaining bundle folders clusters "
+        "exports talks"
+    ),
+    "dashboard.browser": "",
+    "dashboard.drawing": "",
+    "dashboard.session": "browser",
+    "dashboard.explain": "browser drawing session",
+    "dashboard.folder": "browser drawing session explain",
+    "dashboard.talk": "browser drawing session",
+}
+FOR_ALL = ("core", "core.errors", "core.text")
+FORMER = [f"core/{name}.py" for name in ("images", "occlusion", "gradients", "attribution")]
 
 
 def name_of(path):
@@ -34,6 +65,131 @@ def imported(source):
     return found
 
 
+def imports_of_ours(path):
+    """(package or module, name) of everything of ours that a file imports, by full names."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        above = package[: len(package) - node.level + 1] if node.level else ()
+        module = ".".join((*above, *filter(None, [node.module])))
+        if module.split(".")[0] in ("core", "dashboard"):
+            for alias in node.names:
+                inner = ROOT.joinpath(*module.split("."), alias.name)
+                if inner.is_dir() or inner.with_suffix(".py").is_file():
+                    yield f"{module}.{alias.name}", ""
+                else:
+                    yield module, alias.name
+
+
+def room_of(module):
+    """``core.engine`` for what lies in it; None for what lies in no room."""
+    parts = module.split(".")
+    room = ".".join(parts[:2])
+    return room if room in MAY_USE else None
+
+
+def test_the_table_names_every_room_once():
+    found = {
+        f"{top}.{folder.name}"
+        for top in ("core", "dashboard")
+        for folder in (ROOT / top).iterdir()
+        if (folder / "__init__.py").is_file()
+    }
+    assert found == set(MAY_USE)
+
+
+def test_rooms_use_only_what_stands_above_them():
+    order = list(MAY_USE)
+    for place, (room, others) in enumerate(MAY_USE.items()):
+        assert {f"{room.split('.')[0]}.{other}" for other in others.split()} <= set(
+            order[:place]
+        ), room
+
+
+def of_rooms():
+    """(path, its room, imported module, imported name), for imports that leave a room."""
+    for path in CORE + DASHBOARD:
+        own = room_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        for module, name in imports_of_ours(path):
+            if own is None or room_of(module) != own:
+                yield path, own, module, name
+
+
+def test_a_room_uses_only_what_it_may():
+    used = {}
+    for path, own, module, _ in of_rooms():
+        other = room_of(module)
+        if own is None:
+            continue
+        if other is None:
+            assert module in FOR_ALL, f"{name_of(path)} imports {module}"
+        elif own.split(".")[0] == other.split(".")[0]:
+            assert other.split(".")[1] in MAY_USE[own].split(), f"{name_of(path)} imports {module}"
+            used.setdefault(own, set()).add(other.split(".")[1])
+        else:
+            assert own.startswith("dashboard."), f"{name_of(path)} imports {module}"
+    for room, others in MAY_USE.items():
+        assert used.get(room, set()) == set(others.split()), f"what {room} may use, and uses"
+
+
+def exported(room):
+    """(module, name) of all that the stub of a room exports; a module of its own has no name."""
+    folder = ROOT.joinpath(*room.split("."))
+    for node in ast.parse((folder / "__init__.pyi").read_text("utf-8")).body:
+        for alias in node.names:
+            if node.module is None:
+                yield f"{room}.{alias.name}", ""
+            else:
+                yield f"{room}.{node.module}", alias.name
+
+
+def through_packages():
+    """What is used as ``models.load``, after ``from .. import models``, as `of_rooms` gives it."""
+    for path in CORE + DASHBOARD:
+        rooms = {module for module, name in imports_of_ours(path) if not name and module in MAY_USE}
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                for room in rooms:
+                    if room.split(".")[1] == node.value.id:
+                        yield room, node.attr
+
+
+def test_a_room_exports_what_others_use_and_no_more():
+    for room in MAY_USE:
+        exports = set(exported(room))
+        modules = {module for module, name in exports if not name}
+        names = {name for _, name in exports}
+        reached = {name for where, name in through_packages() if where == room}
+        assert reached <= names, f"{room} exports what is used as its attribute"
+        wanted = {
+            (module, name)
+            for path, _, module, name in of_rooms()
+            if room_of(module) == room and module != room and name_of(path) not in FORMER
+        } | {each for each in exported("core") if room_of(each[0]) == room}
+        assert {each for each in wanted if each[0] not in modules} <= exports, room
+        used = {module for module, _ in wanted}
+        for module, name in exports:
+            assert (module, name) in wanted or name in reached or (not name and module in used)
+
+
+def test_a_room_says_what_it_is_for():
+    for room in MAY_USE:
+        source = ROOT.joinpath(*room.split("."), "__init__.py").read_text("utf-8")
+        assert ast.get_docstring(ast.parse(source)), room
+
+
+def test_core_imports_itself_by_relative_names():
+    for path in CORE:
+        assert "core" not in imported(path.read_text("utf-8")), name_of(path)
+
+
+def test_tests_lie_in_the_rooms_of_what_they_test():
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        folder = path.relative_to(ROOT / "tests").parent
+        assert (ROOT / folder).is_dir(), name_of(path)
+
+
 def test_the_reader_of_imports_sees_every_form():
     source = (
         "import a.b, c as d\nfrom e.f import g\nfrom . import h\n"
@@ -43,7 +199,7 @@ def test_the_reader_of_imports_sees_every_form():
 
 
 def test_there_are_files_to_read():
-    assert ROOT / "core" / "occlusion.py" in CORE
+    assert ROOT / "core" / "methods" / "occlusion.py" in CORE
     assert ROOT / "dashboard" / "app.py" in DASHBOARD
 
 
@@ -65,28 +221,30 @@ def test_every_core_module_says_what_it_is_for(path):
 
 def test_torchvision_is_imported_in_one_place_and_by_the_script_that_stands_alone():
     importers = {name_of(p) for p in CORE + DASHBOARD if "torchvision" in imported(p.read_text())}
-    assert importers == {"core/torchvision_compat.py", "core/plain_captum.py"}
+    assert importers == {"core/models/torchvision_compat.py", "core/bundle/plain_captum.py"}
 
 
 def test_the_script_in_bundles_imports_nothing_of_ours():
-    source = (ROOT / "core" / "plain_captum.py").read_text("utf-8")
+    source = (ROOT / "core" / "bundle" / "plain_captum.py").read_text("utf-8")
     assert not imported(source) & {"core", "dashboard", "tests", "benchmarks"}
 
 
 def test_ray_is_imported_only_by_modules_that_no_other_imports_at_its_start():
     importers = {name_of(p) for p in CORE + DASHBOARD if "ray" in imported(p.read_text("utf-8"))}
-    modules = {Path(name).stem for name in importers}
-    assert importers == {f"core/{name}.py" for name in modules}
-    assert all(name.startswith("ray_") for name in modules)
+    assert all(Path(name).stem.startswith("ray_") for name in importers)
     for path in CORE + DASHBOARD:
-        if path.stem not in modules:
-            at_start = ast.parse(path.read_text("utf-8")).body
-            names = {node.module for node in at_start if isinstance(node, ast.ImportFrom)}
-            assert not names & {f"core.{name}" for name in modules}, path
+        if name_of(path) in importers:
+            continue
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ImportFrom):
+                words = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+                assert not any(word.startswith("ray_") for word in words), name_of(path)
 
 
-TEXT, CONSOLE = ROOT / "core" / "text.py", ROOT / "core" / "console.py"
-ALONE = ROOT / "core" / "plain_captum.py"  # lies in bundles, and may import nothing of ours
+TEXT, CONSOLE = ROOT / "core" / "text.py", ROOT / "core" / "cli" / "console.py"
+ALONE = (
+    ROOT / "core" / "bundle" / "plain_captum.py"
+)  # lies in bundles, and may import nothing of ours
 
 
 @pytest.mark.parametrize("path", [p for p in CORE + DASHBOARD if p != TEXT], ids=name_of)
@@ -169,14 +327,16 @@ def test_streamlit_reads_no_foreign_text_as_markdown(path):
 # What these open lies beside them, or belongs to the system: nobody else has named it.
 OPEN_THEIR_OWN = {
     *(
-        "bundle",
+        "archive",
         "catalogue",
         "components",
-        "files",
+        "io",
         "free_memory",
         "plain_captum",
         "report",
-        "stored",
+        "document",
+        "summary",
+        "persistence",
         "frame",
         "skeleton",
     ),
@@ -186,7 +346,7 @@ READING = {"open", "read_bytes", "read_text"}
 
 
 def reads_by_name(source):
-    """Lines on which a file is opened for reading by its name, other than through `core.files`."""
+    """Lines on which a file is opened for reading by its name, other than by `core.files.io`."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
@@ -213,32 +373,35 @@ def test_files_are_opened_by_name_in_one_place(path):
     assert path.stem in OPEN_THEIR_OWN or not list(reads_by_name(path.read_text("utf-8")))
 
 
-# Who but `core.teams` may do what to threads. Passes through a network run on the threads of
-# `core.teams`: elsewhere nobody could leave them, and they would take torch's threads from others.
+# Who but `core.engine.teams` may do what to threads. Passes through a network run on the threads of
+# `core.engine.teams`: elsewhere nobody could leave them, and they would take torch's threads from
+# others.
 THREADS = {
     "set_num_threads": {"batch", "ray_workers"},  # as their processes begin
-    "ThreadPoolExecutor": {"memory", "paused", "batch"},
-    "Thread": {"ray_workers", "loading"},
-    "side_by_side": {"covering", "integration", "occlusion", "superpixels"},
+    "ThreadPoolExecutor": {"remembered", "resumable", "batch", "reading"},
+    "Thread": {"ray_workers", "loading", "hub"},
+    "side_by_side": {"masked", "integration", "survey"},
     "alone": {
-        *("grad_cam", "gradient_shap", "gradients", "methods", "occlusion", "predictor"),
-        "superpixels",
+        *("grad_cam", "gradient_shap", "gradients", "availability", "predictor"),
+        *("survey", "one_pass", "rollout", "legrad", "lrp", "channel_cams", "regions", "given"),
     },
-    "awaited": {"memory", "paused"},
-    "heed": {"asking", "passes"},
+    "awaited": {"remembered", "resumable"},
+    "heed": {"request", "passes", "watched_layers", "lrp", "imputation"},
     "heeding": {"app"},
 }
-OF_THREADS = ("core.teams", "concurrent.futures", "threading", "torch")
+OF_THREADS = ("concurrent.futures", "threading", "torch")
 
 
 def of_threads(source):
     """What a file takes from the modules that have to do with threads."""
     found = set()
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module in OF_THREADS:
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module == "core":
-            assert "teams" not in {alias.name for alias in node.names}, "take its functions"
+        if isinstance(node, ast.ImportFrom):
+            names = {alias.name for alias in node.names}
+            if node.module in OF_THREADS or (node.module or "").split(".")[-1] == "teams":
+                found |= names
+            elif (node.module or "").split(".")[-1] == "engine" or node.module is None:
+                assert "teams" not in names, "take its functions"
         elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in OF_THREADS:
             found.add(node.attr)
     return found
@@ -246,7 +409,7 @@ def of_threads(source):
 
 def test_the_reader_of_threads_sees_every_form():
     source = (
-        "from core.teams import heed as h\nimport torch\ntorch.set_num_threads(1)\n"
+        "from ..engine.teams import heed as h\nimport torch\ntorch.set_num_threads(1)\n"
         "threading.Thread(target=work)\nself.alone\nnetwork.awaited()\n"
     )
     assert of_threads(source) == {"heed", "set_num_threads", "Thread"}
@@ -256,3 +419,24 @@ def test_the_reader_of_threads_sees_every_form():
 def test_who_may_do_what_to_threads(name):
     users = {path.stem for path in CORE + DASHBOARD if name in of_threads(path.read_text("utf-8"))}
     assert users - {"teams"} == THREADS[name]
+
+
+def test_only_what_a_person_typed_is_allowed_to_run():
+    """Command line and Python allow functions and files; no page, talk or bundle does."""
+    allowing = {"allow_model", "allow_described", "allow_factories", "take_over"}
+    found = set()
+    for path in CORE + DASHBOARD:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                found |= {(name_of(path), called)} if called in allowing else set()
+    assert {each for each in found if each[0] != "core/models/registry.py"} == {
+        ("core/__main__.py", "allow_factories"),
+        ("core/models/named_in_code.py", "allow_described"),
+        ("core/models/named_in_code.py", "allow_model"),
+        ("core/notebook_inputs.py", "allow_model"),
+        ("core/workers/loading.py", "take_over"),  # what the process that asks was allowed
+        ("dashboard/session/options.py", "allow_factories"),  # those of the operator's folder
+    }
+    using = {path for path in CORE + DASHBOARD if "named_in_code" in path.read_text("utf-8")}
+    assert using == set()  # but the stubs: `core.load`

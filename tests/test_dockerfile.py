@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.browser import ROOT
-from tests.test_server import free_port, join, run_server, shown
+from tests.dashboard.test_server import free_port, join, run_server, shown
 
 
 def instructions():

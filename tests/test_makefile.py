@@ -1,11 +1,13 @@
 """What `make run` hands on, and what it refuses."""
 
 import os
+import re
 import shutil
 import subprocess
 
 import pytest
-from unprivileged import ROOT
+
+from tests.unprivileged import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 
@@ -46,3 +48,26 @@ def test_what_is_no_port_is_one_sentence(make_run, port):
     sentence, of_make = done.stderr.splitlines()
     assert sentence == f'PORT is "{port}": give a number from 1 to 65535, as in make run PORT=9000.'
     assert of_make.startswith("make: ***")
+
+
+def make(*arguments):
+    done = subprocess.run(
+        ["make", *arguments],
+        cwd=ROOT,
+        env={key: value for key, value in os.environ.items() if "MAKE" not in key},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_make_lists_every_target_and_variable_each_with_its_line():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    (targets,) = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    variables = re.findall(r"^([A-Z]+) \?=", makefile, re.MULTILINE)
+    printed = make()
+    listed = re.findall(r"^  (\w+) +\S", printed, re.MULTILINE)
+    assert listed == [*targets.split(), *variables]
+    assert "(8501)" in printed
+    assert make("help") == printed

@@ -178,7 +178,7 @@ class Counted(nn.Module):
     What it sees while it is prepared, and compared with itself, does not count.
     """
 
-    preparing = False
+    preparing = 0
 
     def __init__(self, network):
         super().__init__()

@@ -22,7 +22,13 @@ if os.geteuid() == 0:
 {code}
 """
 
-_IMPORTS = "from core.__main__ import main\nimport pyarrow.compute, pyarrow.parquet"
+# What a command loads when it runs: this user may not read where packages are installed for root.
+_IMPORTS = """
+from core.__main__ import main
+import core.cli.batch, core.cli.explain
+import core.models.own_models
+import efficientnet_lite_pytorch, pyarrow.compute, pyarrow.parquet
+"""
 
 
 @contextlib.contextmanager

@@ -1,0 +1,17 @@
+from . import record as record
+from . import words as words
+from .choice import Choice as Choice
+from .choice import choose_rows as choose_rows
+from .covering import Covered as Covered
+from .covering import CoverStep as CoverStep
+from .covering import cover_steps as cover_steps
+from .finding import Cluster as Cluster
+from .finding import Clusters as Clusters
+from .finding import ClusterSetting as ClusterSetting
+from .finding import ClusterStep as ClusterStep
+from .finding import find_clusters as find_clusters
+from .finding import with_column as with_column
+from .grids import SIGNS as SIGNS
+from .proportions import Share as Share
+from .reading import Source as Source
+from .reading import methods_in as methods_in

@@ -1,0 +1,3 @@
+from .explainer import Explainer as Explainer
+from .judging import Judge as Judge
+from .timing import Pace as Pace

@@ -1,0 +1,9 @@
+from .coco import SHARE as SHARE
+from .coco import check_share as check_share
+from .coco import write_coco as write_coco
+from .fiftyone_dataset import write_fiftyone as write_fiftyone
+from .rows import Count as Count
+from .rows import missing_pictures as missing_pictures
+from .rows import record_for as record_for
+from .summary import summary as summary
+from .titles import method_title as method_title

@@ -1,0 +1,10 @@
+from .loading import load_as as load_as
+from .ray_cluster import connect as connect
+from .ray_cluster import first_line as first_line
+from .ray_workers import RayWorkers as RayWorkers
+from .tasks import Task as Task
+from .tasks import Workers as Workers
+from .tasks import measured_elsewhere as measured_elsewhere
+from .tasks import steps_elsewhere as steps_elsewhere
+from .tasks import task_of as task_of
+from .tasks import visits_elsewhere as visits_elsewhere

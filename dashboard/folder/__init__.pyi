@@ -1,0 +1,1 @@
+from .page import draw_folder as draw_folder

@@ -1,0 +1,9 @@
+from . import live as live
+from . import loading as loading
+from . import login as login
+from . import options as options
+from . import state as state
+from . import tables as tables
+from .live import Job as Job
+from .live import about as about
+from .notices import draw_notices as draw_notices

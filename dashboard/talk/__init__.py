@@ -1,0 +1,5 @@
+"""Talk mode: the scenes of a talk, one after the other."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,1 @@
+from .page import draw_talk as draw_talk
