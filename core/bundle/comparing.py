@@ -67,11 +67,10 @@ def compare_scores(
                 f"{plain(said['name'])} ({said['index']})."
             )
             continue
-        compared: tuple[tuple[str, float | None, float], ...] = (
+        for what, value, limit in (
             ("logit", now.logit, SCORE_LIMIT),
             ("probability", now.probability, SCORE_LIMIT / 10),
-        )
-        for what, value, limit in compared:
+        ):
             if value is None or said[what] is None:  # of values there are no probabilities
                 off = 0.0 if value == said[what] else math.inf
             else:

@@ -11,7 +11,7 @@ from ..drawing.document import document
 from ..drawing.readout import packed
 from ..drawing.rendering import Display, backdrop, colour_bar, data_uri, indexed
 from ..drawing.sentences import amount_of, number, share_of, span
-from ..models.heads import VALUE
+from ..models.heads import SOFTMAX, VALUE
 from ..text import PROGRAM, escape, json_script, plain
 from .exhibits import Plate, Shown
 from .figure_caption import plate_caption, says
@@ -239,8 +239,9 @@ def _made(record: Json) -> str:
 def _question(question: Json, model: Json) -> Json:
     """Target, contrast and score of a map, in the words of the model's head."""
     said = {key: value for key, value in question.items() if key != "kind"}
-    head = model.get("own", model).get("head", {}).get("kind")
-    return {**said, "score": "value" if head == VALUE.kind else question["kind"].replace("_", " ")}
+    kind = model.get("own", model).get("head", {}).get("kind")
+    head = VALUE if kind == VALUE.kind else SOFTMAX
+    return {**said, "score": head.scale(question["kind"])}
 
 
 def _table(rows: list[tuple[str, str]]) -> str:

@@ -18,6 +18,9 @@ from ..text import columns, line
 EVERY = 30.0
 """Seconds between two lines of progress where there is no terminal."""
 
+LOG_VARIABLE = "WHERE_IT_LOOKED_LOG"
+_ABOVE = __name__.removesuffix("core.cli.console")  # of the installed package, "where_it_looked."
+
 
 def say(text: object, *, aside: bool = False) -> None:
     """Print one line; ``aside``, on stderr: what is no result, and why there is none."""
@@ -75,11 +78,16 @@ class _VisibleFormatter(logging.Formatter):
 def make_log_visible() -> None:
     """Let the log say foreign text safely, where nobody has set up another.
 
+    With `LOG_VARIABLE` in the environment, it also says what was refused, with the traceback.
     The hub's own library would tell of each try to reach it: the command says once how it ended.
     """
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_VisibleFormatter())
+        if os.environ.get(LOG_VARIABLE):
+            logging.lastResort.setLevel(logging.INFO)
+            for room in ("core", "dashboard"):
+                logging.getLogger(f"{_ABOVE}{room}").setLevel(logging.INFO)
 
 
 def as_process(command: Callable[[], int]) -> int:

@@ -4,7 +4,7 @@ import math
 
 from ..folders.run_pictures import replaced_words
 from ..methods.baselines import PICTURE
-from ..text import counted as count_of
+from ..text import counted
 from .covering import MOST, Covered
 from .finding import Cluster, Clusters
 from .proportions import Difference, Share
@@ -13,17 +13,17 @@ from .spectral import LEAST_POINTS, LEAST_SILHOUETTE
 
 def headline(found: Clusters) -> str:
     """How many clusters there are, in one sentence."""
-    count, maps = len(found.clusters), count_of(found.maps, "map")
+    count, maps = len(found.clusters), counted(found.maps, "map")
     if count and found.setting.clusters is None:
         verb = "cluster stands" if count == 1 else "clusters stand"
         return f"{count} {verb} out among {maps}."
     if count:
-        apart = count_of(sum(each.stands_out for each in found.clusters), "stands", "stand")
-        return f"{maps} in {count_of(count, 'cluster')} as asked, of which {apart} out."
+        apart = counted(sum(each.stands_out for each in found.clusters), "stands", "stand")
+        return f"{maps} in {counted(count, 'cluster')} as asked, of which {apart} out."
     if not found.maps:
         return "None of these pictures has a map of this method that can be read."
     if found.maps < LEAST_POINTS:
-        few = count_of(found.maps, "map is", "maps are")
+        few = counted(found.maps, "map is", "maps are")
         return f"{few} too few to look for clusters: {LEAST_POINTS} are needed."
     return f"No cluster stands out among {maps}: nothing is claimed."
 
@@ -39,11 +39,11 @@ def notes(found: Clusters) -> list[str]:
         (found.copies, "with the bytes and the map of another"),
     ):
         if count > 0:
-            said.append(f"{_pictures(count)} {words}: left out.")
+            said.append(f"{counted(count, 'picture')} {words}: left out.")
     if found.unmasked:
         said.append(
-            f"{_pictures(found.unmasked)} of {found.maps:,} without a mask of the photo's size: "
-            "not counted in the share outside of the masks."
+            f"{counted(found.unmasked, 'picture')} of {found.maps:,} without a mask of the "
+            "photo's size: not counted in the share outside of the masks."
         )
     if found.replaced:
         none = "not counted in the share outside of the masks"
@@ -58,7 +58,7 @@ def notes(found: Clusters) -> list[str]:
 
 def facts(cluster: Cluster, maps: int) -> list[str]:
     """What is to be said of a cluster, each a part of a line."""
-    said = [f"{cluster.size:,} of {count_of(maps, 'map')} ({percent(cluster.share)})"]
+    said = [f"{cluster.size:,} of {counted(maps, 'map')} ({percent(cluster.share)})"]
     if cluster.silhouette is not None:
         doubt = "" if cluster.stands_out else ", does not stand out"
         said.append(f"silhouette {cluster.silhouette:.2f}{doubt}")
@@ -73,10 +73,10 @@ def accuracy(cluster: Cluster) -> str:
     """How often the model is right in a cluster, and elsewhere; empty where it is not known."""
     if cluster.right is None:
         return ""
-    said = f"Right in {counted(cluster.right)}"
+    said = f"Right in {with_interval(cluster.right)}"
     if cluster.others_right is None or cluster.gap is None:
         return f"{said}."
-    return f"{said}, the others in {counted(cluster.others_right)}: {_gap(cluster.gap)}."
+    return f"{said}, the others in {with_interval(cluster.others_right)}: {_gap(cluster.gap)}."
 
 
 def covered(found: Covered) -> str:
@@ -122,13 +122,13 @@ def cost(found: Covered) -> str:
     """What covering took, and what it left out."""
     other = found.baseline.startswith(f"{PICTURE}:")
     with_what = "another picture" if other else found.baseline
-    said = f"{count_of(found.passes, 'pass', 'passes')}, covered with {with_what}."
+    said = f"{counted(found.passes, 'pass', 'passes')}, covered with {with_what}."
     if found.unreadable:
-        said += f" {_pictures(found.unreadable)} could not be read: left out."
+        said += f" {counted(found.unreadable, 'picture')} could not be read: left out."
     if found.replaced:
         said += f" {replaced_words(found.replaced)}"
     if found.otherwise:
-        said += f" {_pictures(found.otherwise)} had another answer in the table."
+        said += f" {counted(found.otherwise, 'picture')} had another answer in the table."
     return said
 
 
@@ -142,7 +142,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def counted(found: Share) -> str:
+def with_interval(found: Share) -> str:
     """A count with its confidence interval."""
     low, high = found.interval
     return (
@@ -160,7 +160,3 @@ def _gap(gap: Difference) -> str:
 
 def _of(found: Share) -> str:
     return f"{found.part:,} of {found.whole:,}"
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count:,} pictures"

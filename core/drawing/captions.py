@@ -139,8 +139,8 @@ def remark(attribution: Attribution, class_names: Sequence[str]) -> str:
     method = attribution.about
     if isinstance(method.setting, GradCamSetting | ChannelCamSetting):
         head = attribution.question.head
-        does = "evidence for" if head.has_probabilities else "sign of what raises"
-        asked = f"no {does} this {head.noun}"
+        asked = "no evidence for" if head.has_probabilities else "nothing that raises"
+        asked = f"{asked} this {head.noun}"
         return f"{asked if method.asks else 'no activity'} in this layer"
     if attribution.method in ("gradient_rollout", "legrad"):
         return "no attention raises this score"

@@ -244,16 +244,19 @@ def _means_html(work: _Work, case: Case, heading: str) -> str:
     work.replaced.update(dict.fromkeys(means.replaced))
     shots = []
     if means.photo is not None:
-        alt = f"Mean of what the model saw of {means.photos} pictures: {case.title}"
-        caption = f"Mean of {counted(means.photos, 'picture')}"
+        pictures = counted(means.photos, "picture")
+        alt = f"Mean of what the model saw of {pictures}: {case.title}"
+        caption = f"Mean of {pictures}"
         shots.append(work.album.picture(means.photo, alt, caption))
     for name, mean in list(means.maps.items())[:_MEANS_SHOWN]:
-        what = f"Mean of {counted(mean.count, 'map')} by {method_title(name)}: {case.title}"
-        caption = f"{escape(method_title(name))}, mean of {mean.count:,} maps"
+        maps = counted(mean.count, "map")
+        what = f"Mean of {maps} by {method_title(name)}: {case.title}"
+        caption = f"{escape(method_title(name))}, mean of {maps}"
         display = display_of(name, mean.values)
         shots.append(work.album.map(mean.values, mean.units, display, means.photo, what, caption))
     if means.unreadable:
-        words = f"The maps of {means.unreadable:,} pictures cannot be read, and are left out."
+        pictures = counted(means.unreadable, "picture")
+        words = f"The maps of {pictures} cannot be read, and are left out."
         shots.append(missing(words, ""))
     head = f"<h4>{heading}</h4>" if heading else ""
     return f'{head}<div class="shots">{"".join(shots)}</div>'
@@ -313,16 +316,15 @@ def _settings(work: _Work) -> str:
 
 def _outputs(head: Any) -> str:
     """What a head's record says, for people."""
-    kind = head.get("kind") if isinstance(head, dict) else None
-    if kind == "value":
-        units = head.get("unit") or ()
-        units = [units] if isinstance(units, str) else list(units)
-        return f"values in {', '.join(map(str, units))}" if units else "values"
-    if kind == "sigmoid":
-        least = head.get("thresholds")
-        least = least if isinstance(least, list | tuple) else ()
-        words = f", from a probability of {', '.join(map(str, least))}" if least else ""
-        return f"independent labels{words}"
+    match head:
+        case {"kind": "value", "unit": str(unit)} if unit:
+            return f"values in {unit}"
+        case {"kind": "value"}:
+            return "values"
+        case {"kind": "sigmoid", "thresholds": [_, *_] as least}:
+            return f"independent labels, from a probability of {', '.join(map(str, least))}"
+        case {"kind": "sigmoid"}:
+            return "independent labels"
     return "classes that exclude one another"
 
 

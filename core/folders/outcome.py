@@ -78,9 +78,9 @@ def _wide(kind: pa.DataType) -> pa.DataType:
 
 def _words(counts: dict[str, Any], unit: str) -> str:
     text = counted(counts["pictures"], "picture")
-    labelled = f"{counts['labelled']:,}"
     if counts["labelled"] and "mean_absolute_error" not in counts:
-        text += f", {counts['correct']:,} of {labelled} labelled ones right"
+        labelled = counted(counts["labelled"], "labelled one")
+        text += f", {counts['correct']:,} of {labelled} right"
         if "missed" in counts:
             text += (
                 f" ({counted(counts['missed'], 'label')} missed, "
@@ -89,7 +89,7 @@ def _words(counts: dict[str, Any], unit: str) -> str:
     elif counts["labelled"]:
         error = counts["mean_absolute_error"]
         words = "unknown" if error is None else f"{error:.3g} {unit}".rstrip()
-        text += f", {labelled} with an expected value: mean absolute error {words}"
+        text += f", {counts['labelled']:,} with an expected value: mean absolute error {words}"
     if counts["explained"]:
         text += f", {counts['explained']:,} explained"
         less = {"explained_in_part": "not in full", "without_localisation": "without localisation"}

@@ -288,10 +288,16 @@ def _index(table: pa.Table) -> pa.Table:
 
 
 def _in_top5(table: pa.Table, rows: pa.Array) -> pa.Array:
-    """Whether the label is among the five most probable classes; null where either is not known."""
+    """Whether the label is among the five most probable classes; null where either is not known.
+
+    Among five classes every label is, which says nothing: then all are null.
+    """
     column = table["top5_index"].combine_chunks()
     row, listed = pc.list_parent_indices(column), pc.list_flatten(column)
     labels = table["label"].combine_chunks()
+    classes = {*pc.unique(listed).to_pylist(), *pc.unique(labels).to_pylist()} - {None}
+    if len(classes) <= _TOP:
+        return pa.nulls(table.num_rows, pa.bool_())
     # Row numbers only of those that hold the label, which is among the five once.
     held = row.filter(pc.equal(listed, labels.take(row)))
     found = pc.is_in(rows, held.cast(pa.int64()))

@@ -45,7 +45,7 @@ class ResultsTable:
         table: of one of `core.folders.results_schema.SCHEMAS`; no path is null, NaN is null.
         index: for each row ``rank`` (int32, its place by path), ``lowered`` (string, the path in
             small letters) and, of classes, ``in_top5`` (bool, whether the label is among the five;
-            null where label or prediction is).
+            null where label or prediction is, and everywhere if no more than five classes occur).
         folder: the results; None for an upload, which has neither pictures nor maps.
         address: the pictures, as fsspec takes it; None if that is not known.
         model: that made the predictions, a name in the registry if it was one of ours; or None.

@@ -18,7 +18,6 @@ Show = Literal["all", "wrong", "right", "error"]
 SHOWS: tuple[Show, ...] = get_args(Show)
 Order = Literal["path", "probability", "margin", "entropy", "loss"]
 ORDERS: tuple[Order, ...] = get_args(Order)
-_FIRST = 5  # classes that a row names at most
 
 
 class Narrowing(Protocol):
@@ -78,7 +77,7 @@ class Summary:
         pictures: rows.
         judged: those with a label and a prediction.
         top1, top5: how many of the judged have their label first, or among the first five; no
-            ``top5`` where there are five classes or fewer.
+            ``top5`` where the table names five classes or fewer, or none of its rows is judged.
         errors: rows with an error.
         probability: mean of the predicted classes' probability, 0 to 1; None without a prediction.
     """
@@ -195,22 +194,16 @@ def summary(results: ResultsTable, rows: pa.Array) -> Summary:
     table = results.table.select(["correct", "error", "probability"]).take(rows)
     in_top5 = results.index["in_top5"].take(rows)
     judged = pc.is_valid(table["correct"])
+    tells_top5 = results.index["in_top5"].null_count < results.index.num_rows
     top5 = pc.sum(pc.and_(judged, in_top5)).as_py() or 0
     return Summary(
         pictures=len(rows),
         judged=pc.sum(judged).as_py() or 0,
         top1=pc.sum(table["correct"]).as_py() or 0,
-        top5=top5 if _tells_top5(results) else None,
+        top5=top5 if tells_top5 else None,
         errors=len(rows) - table["error"].null_count,
         probability=pc.mean(table["probability"]).as_py(),
     )
-
-
-def _tells_top5(results: ResultsTable) -> bool:
-    """Whether the table knows more than five classes: among five, every label is."""
-    named = pc.list_flatten(results.table["top5_index"])
-    known = {*pc.unique(named).to_pylist(), *pc.unique(results.table["label"]).to_pylist()}
-    return len(known - {None}) > _FIRST
 
 
 def pairs(results: ResultsTable) -> tuple[Pair, ...]:

@@ -23,6 +23,8 @@ from .cam_weightings import by_layer, fused, scaled
 from .rectifiers import guided_backprop, why_no_guided_backprop
 from .request import Asked, Progress, finite_gradients
 
+_PADDING = (nn.ConstantPad2d, nn.ReflectionPad2d, nn.ReplicationPad2d, nn.CircularPad2d)
+
 
 def grad_cam(asked: Asked, setting: GradCamSetting) -> Generator[Progress, None, None]:
     """A map of the CAM family, enlarged bilinearly to the input's size: (1, H, W).
@@ -50,8 +52,9 @@ def grad_cam(asked: Asked, setting: GradCamSetting) -> Generator[Progress, None,
 def layers(network: IncrementalNetwork, inputs: Tensor) -> tuple[str, ...]:
     """The layers that are offered: for each size of map, the last of the outermost that have it.
 
-    Only those on whose maps the scores depend. A layer inside a block counts as long as the block
-    keeps the size; the first layers of a block that makes smaller maps do not.
+    Only those on whose maps the scores depend, and none that only pads a map. A layer inside a
+    block counts as long as the block keeps the size; the first layers of a block that makes smaller
+    maps do not.
 
     Args:
         network: a network.
@@ -66,7 +69,8 @@ def layers(network: IncrementalNetwork, inputs: Tensor) -> tuple[str, ...]:
     for name, layer in found.items():
         grid = layer.places.grid
         block = found.get(_block(parts, name, last.get(grid, name)))
-        if layer.counts and block is not None and block.places.grid == grid:
+        pads = isinstance(parts.get(name), _PADDING)
+        if layer.counts and not pads and block is not None and block.places.grid == grid:
             last[grid] = name
     return tuple(sorted(last.values(), key=list(found).index))
 
@@ -117,14 +121,8 @@ def chosen(network: IncrementalNetwork, inputs: Tensor, wanted: str | None) -> d
             reason = f'The scores do not depend on the map of the layer "{name}"'
         else:
             continue
-        told = [each for each in offered if not _pads(network.twin.get_submodule(each))]
-        raise SettingError(f"{reason}: choose one of {', '.join(told or offered)}.")
+        raise SettingError(f"{reason}: choose one of {', '.join(offered)}.")
     return {name: known[name] for name in names}
-
-
-def _pads(layer: nn.Module) -> bool:
-    """Whether a layer does no more than pad a map, which says what the map itself says."""
-    return isinstance(layer, nn.modules.padding._ConstantPadNd)
 
 
 def _cam(asked: Asked, setting: GradCamSetting) -> Tensor:

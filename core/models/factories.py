@@ -26,7 +26,7 @@ from ..pictures.preprocessing import Preprocessing, Size
 from ..text import plain, quoted
 from .catalogue import TIMM, ModelRecord, Network, imagenet_classes
 from .checkpoints import Checkpoint, digest_of
-from .heads import SOFTMAX, VALUE
+from .heads import assumed_head
 from .reasons import reason_of
 from .weights import Progress
 
@@ -151,7 +151,7 @@ def factory_record(name: str) -> ModelRecord:
         accuracy=None,
         source="",
         network=network,
-        head=VALUE if count == 1 else SOFTMAX,
+        head=assumed_head(count),
         notes=tuple(notes),
         code=CODE,
     )

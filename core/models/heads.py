@@ -129,3 +129,8 @@ class Head:
 
 
 SOFTMAX, VALUE = Head(), Head("value")
+
+
+def assumed_head(outputs: int) -> Head:
+    """What outputs are taken for if nobody says: one for a value, several for exclusive classes."""
+    return VALUE if outputs == 1 else SOFTMAX

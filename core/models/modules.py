@@ -28,7 +28,7 @@ from ..pictures.preprocessing import Preprocessing
 from ..text import plain
 from .catalogue import ModelRecord, imagenet_classes
 from .classifiers import Classifier
-from .heads import SOFTMAX, VALUE, Head
+from .heads import Head, assumed_head
 from .weights import WeightsFile
 
 IMAGENET = Preprocessing(256, 224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bilinear")
@@ -88,12 +88,11 @@ def classifier_of(
     title = title or type(module).__name__
     notes: tuple[str, ...] = ()
     if head is None and count == 1:
-        head = VALUE
         notes = (
             f'{plain(title)} has one output, which is taken for a value: give head="binary" if it '
             "is the logit of two outcomes.",
         )
-    head = head or SOFTMAX
+    head = head or assumed_head(count)
     if head.kind == "softmax" and count == 1:
         raise SettingError(
             "A softmax over one output is always 100 %: give the head binary for the logit of two "

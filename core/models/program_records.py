@@ -26,7 +26,7 @@ from .descriptions import (
     title_of,
 )
 from .extras import need
-from .heads import HEAD_KINDS, HeadKind
+from .heads import HEAD_KINDS, HeadKind, assumed_head
 from .preprocessing_tables import preprocessing_of
 from .program_networks import load, tried
 from .programs import (
@@ -204,7 +204,7 @@ def _check_like(file: str, table: Table, shape: tuple[int | None, ...], given: I
 def _usual_head(opened: Opened, outputs: int) -> HeadKind:
     if opened.ending == "sigmoid":
         return "binary" if outputs == 1 else "sigmoid"
-    return "value" if outputs == 1 else "softmax"
+    return assumed_head(outputs).kind
 
 
 def _names(table: Table, path: Path, head: HeadKind, outputs: int) -> tuple[str, ...]:

@@ -20,8 +20,7 @@ from core.folders.label_selection import (
     mistakes,
 )
 from core.folders.results_table import ResultsTable
-from core.text import counted as count_of
-from core.text import escape, markdown, plain
+from core.text import counted, escape, markdown, plain
 from dashboard.folder.classes import SHOWS
 from dashboard.folder.filters import (
     choose,
@@ -94,8 +93,8 @@ def read(results: ResultsTable) -> Reading:
 
 
 def _look_up(results: ResultsTable) -> _Known:
-    counted = label_selection.counts(results)
-    return _Known(label_selection.label_names(results), counted, mistakes(counted))
+    counts = label_selection.counts(results)
+    return _Known(label_selection.label_names(results), counts, mistakes(counts))
 
 
 def _choose_filters(
@@ -155,20 +154,20 @@ def _sentence(found: LabelSummary, filters: LabelFilters, known: _Known) -> str:
         return f"{pictures(found.pictures)} without labels to judge the answer by."
     fit = f" that {'fits' if found.judged == 1 else 'fit'} the filters"
     return (
-        f"The model is wrong on {found.wrong:,} of {count_of(found.judged, 'labelled picture')}"
+        f"The model is wrong on {found.wrong:,} of {counted(found.judged, 'labelled picture')}"
         f"{fit if narrowed else ''}."
     )
 
 
 def _facts(found: LabelSummary, filters: LabelFilters, known: _Known) -> Sequence[str]:
     """Of one label its own numbers in the whole table, else those of all labels of the rows."""
-    counted = next((each for each in known.counts if each.label == filters.label), None)
-    said: LabelSummary | LabelCount = counted or found
+    chosen = next((each for each in known.counts if each.label == filters.label), None)
+    said: LabelSummary | LabelCount = chosen or found
     errors = f"{found.errors:,} with an error"
     if not found.judged:
         return [errors]
-    what = "labels" if counted is None else f"{plain(known.names[counted.label])} in all pictures"
-    positives = count_of(said.false, "false positive")
+    what = "labels" if chosen is None else f"{plain(known.names[chosen.label])} in all pictures"
+    positives = counted(said.false, "false positive")
     return [
         f"{what}: {said.found:,} found, {said.missed:,} missed, {positives}",
         f"precision {share(said.precision)}",
@@ -219,7 +218,7 @@ def _counts(known: _Known) -> None:
     st.caption("Of all pictures with expected labels, whatever the filters.")
     more = len(known.counts) - _TABLED
     if more > 0:
-        has = count_of(more, "more label has its numbers", "more labels have their numbers")
+        has = counted(more, "more label has its numbers", "more labels have their numbers")
         st.caption(markdown(f"{has} when chosen."))
 
 

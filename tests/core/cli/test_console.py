@@ -2,6 +2,8 @@
 
 import contextlib
 import logging
+import os
+import subprocess
 import sys
 
 import pytest
@@ -74,6 +76,32 @@ def test_the_log_says_what_was_foreign_in_lines_of_its_own():
     assert first == f"left out: {SEEN} fake"
     assert rest[0].startswith("Traceback")
     assert rest[-1] == f"ValueError: inner {SEEN}"
+
+
+@pytest.mark.parametrize(("asked", "tells"), [("", False), ("1", True)])
+def test_the_log_tells_of_refusals_when_asked(tmp_path, asked, tells):
+    (tmp_path / "mine.py").write_text("def build():\n    raise KeyError('weights')\n")
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "core",
+            "predict",
+            "sample_images/swan.jpg",
+            "--model",
+            "mine:build",
+        ],
+        env={**os.environ, "WHERE_IT_LOOKED_LOG": asked, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    *log, sentence = run.stderr.splitlines()
+    assert run.returncode == 2
+    assert sentence.startswith("mine:build failed (KeyError: 'weights', line 2 of mine.py)")
+    assert ("Traceback (most recent call last):" in log) == tells
+    assert any(each.startswith("KeyError") for each in log) == tells
 
 
 @pytest.fixture

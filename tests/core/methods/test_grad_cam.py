@@ -162,6 +162,19 @@ def test_layers_are_the_last_of_each_size_largest_first():
     assert (plain.method, plain.units) == ("grad_cam", "weighted activation")
 
 
+@pytest.mark.parametrize("pads", [nn.ZeroPad2d, nn.ReflectionPad2d])
+def test_a_layer_that_only_pads_is_not_offered(pads):
+    layer = pads(1)  # the only one whose maps are of its size
+    ends = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(5, 4)
+    module = seeded(lambda: nn.Sequential(nn.Conv2d(3, 4, 3), layer, nn.Conv2d(4, 5, 5), *ends))
+    module.eval()
+    assert offered(module, picture(16, 12)) == ("0", "2")
+    of_all = explained(module, picture(16, 12), GradCamSetting("all"))
+    of_both = explained(module, picture(16, 12), GradCamSetting("0, 2"))
+    np.testing.assert_array_equal(of_all.values, of_both.values)
+    assert explained(module, picture(16, 12), GradCamSetting("1")).values.any()
+
+
 def test_a_layer_that_runs_twice_is_none_to_choose():
     class Twice(Stages):
         def forward(self, x):
