@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from tests.said import said
+from tests.said import said, unmarked
 
 ROOT = Path(__file__).resolve().parents[1]
 KING_PENGUIN = 145
@@ -35,6 +35,22 @@ def open_page(**query):
 def html(page):
     """All HTML on the page, in one string."""
     return "\n".join(element.proto.body for element in page.get("html"))
+
+
+def words(page):
+    """All that elements say or offer, without markup, styles and pictures, in one string."""
+    found = []
+
+    def walk(node):
+        for child in getattr(node, "children", {}).values():
+            walk(child)
+        if (proto := getattr(node, "proto", None)) is not None:
+            found.append(unmarked(str(proto)))
+
+    for child in page._tree.children.values():
+        walk(child)
+    text = re.sub(r"data:[^;]+;base64,[\w+/=]+|<(style|script).*?</\1>", "", "\n".join(found))
+    return re.sub(r"<[^>]+>", " ", text)
 
 
 def panel(page, title):

@@ -60,7 +60,7 @@ ATTENTION_ROLLOUT = Method(
     "Attention rollout",
     AttentionRolloutSetting(),
     "how much of the patch around the pixel the attention of all layers hands on to the head, "
-    "the same for every class",
+    "the same for every target",
     "inside",
     ("abnar2020quantifying",),
     "rollout.attention_rollout",

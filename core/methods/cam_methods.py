@@ -203,7 +203,7 @@ LAYER_CAM = _cam(
 EIGEN_CAM = _cam(
     "Eigen-CAM",
     GradCamSetting(kind="eigen_cam"),
-    "how much of the layer's main pattern is at this place; the same for every class",
+    "how much of the layer's main pattern is at this place; the same for every target",
     papers=("muhammad2020eigencam",),
     unit="activation",
     sign="unsigned",

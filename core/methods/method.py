@@ -9,7 +9,7 @@ Group = Literal["cover", "gradients", "inside", "black_box"]
 GROUPS: dict[Group, tuple[str, str]] = {
     "cover": ("Cover a part", "What does the score lose when a part of the picture is covered?"),
     "gradients": ("Gradients", "Which pixels would change the score, or have changed it?"),
-    "inside": ("Inside the network", "What do the network's own layers look at for this class?"),
+    "inside": ("Inside the network", "What do the network's own layers look at for this target?"),
     "black_box": ("Black box", "Which parts does the score need, from answers alone?"),
 }
 """Title of each group of methods, and the question that its methods answer."""

@@ -269,7 +269,7 @@ def choose_look() -> Look:
     held_scale = st.toggle(
         "Hold the scale",
         key="held_scale",
-        help="Keep the current scales when picture, model or class change, for comparison.",
+        help="Keep the current scales when picture, model or target change, for comparison.",
     )
     captum = st.toggle(
         "Captum's style",

@@ -42,7 +42,7 @@ _BLOCKS = (7, 14, 28)
 _CHART = {"displayModeBar": False}  # on a phone its buttons always lie on the title
 _ABOUT: dict[str, str] = {
     "curves": "Blocks of the picture are covered (deletion) or revealed (insertion) in the order "
-    "of the map, and the probability is recorded. A faithful map beats random orders, and the "
+    "of the map, and the target's {} is recorded. A faithful map beats random orders, and the "
     "centre-first order, which starts in the middle of the picture.",
     "sums": "Completeness: the values sum to the change of the score from baseline to picture. "
     "Infidelity: squares are covered, and the drop of the score is compared with the sum of the "
@@ -92,7 +92,8 @@ def draw_evidence(
         required=True,
         label_visibility="collapsed",
     )
-    st.caption(markdown(_ABOUT[section]))
+    recorded = question.head.scale(question.head.telling)
+    st.caption(markdown(_ABOUT[section].format(recorded)))
     if section == AGREEMENT:
         return [_agreement(explainer, scene, question, board.maps, methods, look)]
     if section == POINTING:

@@ -36,7 +36,7 @@ def draw_pair(
     """Choose the other one and draw both; returns the boards, whose maps may be missing."""
     st.caption(
         "The maps of this view, and below them the same for another picture, model or baseline: "
-        "the score of the same class, and one scale for each pair, so that colours can be compared."
+        "the score of the same target, and one scale for each pair, which makes colours comparable."
     )
     try:
         other, name, baseline = _choose_other(explainer, scene)
