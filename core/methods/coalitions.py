@@ -7,7 +7,7 @@ in which coalitions are drawn, how these are weighted, and what keeps the fit in
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
 from math import comb
 
@@ -31,7 +31,7 @@ ALPHA = 1.0
 
 
 class CoalitionSurvey(MaskSurvey):
-    """Logits of a network for coalitions of patches.
+    """Logits of a network for coalitions of patches. One that is drawn again costs no pass.
 
     Attributes:
         patches: int (H, W), numbered from 1; what is 0 is always kept.
@@ -65,6 +65,8 @@ class CoalitionSurvey(MaskSurvey):
         self._seed = seed
         self.coalitions = self._drawn(samples)
         self.count = len(self.coalitions)
+        _, first, same = np.unique(self.coalitions, axis=0, return_index=True, return_inverse=True)
+        self._first = first[same.ravel()]  # of each coalition, the number when it was first drawn
         self.parameters = self._facts()
 
     @property
@@ -90,6 +92,20 @@ class CoalitionSurvey(MaskSurvey):
     def values(self, question: Question) -> np.ndarray:
         """The worth of the patch around each pixel, float64 (H, W); 0 while nothing is known."""
         return spread(self.worth(question), self.patches)
+
+    def _places(self, numbers: np.ndarray) -> np.ndarray:
+        return self._first[numbers][:, None]
+
+    def _legs(
+        self,
+        known: np.ndarray,
+        answers: Callable[[], np.ndarray],  # noqa: ARG002
+        teams: int,  # noqa: ARG002
+    ) -> Iterator[np.ndarray]:
+        yield np.flatnonzero(~known & (self._first == self._all))
+
+    def _alike(self, numbers: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(np.isin(self._first, self._first[numbers]))
 
     @abstractmethod
     def _drawn(self, samples: int) -> np.ndarray:

@@ -128,6 +128,10 @@ class Survey(ABC):
         """Where pictures (n,) are remembered, int (n, k), shared with surveys of the same kind."""
         return numbers[:, None]
 
+    def _alike(self, numbers: np.ndarray) -> np.ndarray:
+        """All pictures that have a place with one of these (n,)."""
+        return numbers
+
     def _device_batch(self, kept: KeptActivations) -> int:  # noqa: ARG002
         """How many pictures the device computes well at once."""
         return WHOLE_PICTURES[self._inputs.device.type]
@@ -288,13 +292,13 @@ class Survey(ABC):
             with closing(side_by_side(partial(self._visit, kept), unknown, teams)) as visited:
                 for batch, logits in visited:
                     found.add(self._places(batch), finite(logits))
-                    known[batch] = True
+                    known[self._alike(batch)] = True
                     self.forward_passes += len(batch)
                     self.seconds += time.perf_counter() - started
                     if not known.all():
                         yield int(known.sum()), len(known)
                     started = time.perf_counter()
-            known[leg] = True  # others may have been here meanwhile
+            known[self._alike(leg)] = True  # others may have been here meanwhile
         if self._believe(found, by_itself):
             yield len(known), len(known)
         else:

@@ -209,6 +209,16 @@ def test_lime_finds_a_linear_score_up_to_its_penalty():
     np.testing.assert_allclose(survey.worth(Question(0)), LINEAR, atol=0.05)
 
 
+def test_a_coalition_that_is_drawn_again_costs_no_pass():
+    three = np.minimum(PATCHES, 3)
+    survey = LimeSurvey(Game(), INPUTS, three, samples=300).run()
+    assert survey.forward_passes == 8
+    assert survey.known.all()
+    with torch.inference_mode():
+        expected = Game()(INPUTS * survey.masks(np.arange(300)))
+    np.testing.assert_allclose(survey.scores, expected, atol=1e-6)
+
+
 @pytest.mark.usefixtures("one_by_one")
 @pytest.mark.parametrize("kind", [KernelShapSurvey, LimeSurvey])
 def test_anytime_and_another_question_costs_nothing(kind):
@@ -218,11 +228,12 @@ def test_anytime_and_another_question_costs_nothing(kind):
         made = step.snapshot()
         assert np.isfinite(made.values).all()
         assert (made.change is None) == (step.done < step.total or kind is LimeSurvey)
-    assert survey.forward_passes == survey.count
+    assert survey.forward_passes == len(np.unique(survey.coalitions, axis=0)) <= survey.count
     (step,) = survey_steps(survey, Question(0, 2, "probability"))
     assert step.snapshot().forward_passes == 0
     more = kind(module, inputs, patches, samples=50)
-    assert int(more.known.sum()) == survey.count
+    assert more.known[: survey.count].all()
+    assert not more.known.all()
 
 
 def test_what_is_no_region_is_always_kept():
