@@ -228,9 +228,9 @@ class Survey(ABC):
         Raises:
             ModelError: the logits are not finite.
         """
-        new = ~self.known[numbers]
+        new = numbers[~self.known[numbers]]
         self._found().add(self._places(numbers), finite(logits))
-        self.forward_passes += int(new.sum())
+        self.forward_passes += len(np.unique(self._places(new), axis=0))
         self.seconds += seconds
         if agreement is not None:
             self._found().agreement = agreement

@@ -217,6 +217,9 @@ def test_a_coalition_that_is_drawn_again_costs_no_pass():
     with torch.inference_mode():
         expected = Game()(INPUTS * survey.masks(np.arange(300)))
     np.testing.assert_allclose(survey.scores, expected, atol=1e-6)
+    elsewhere = LimeSurvey(Game(), INPUTS, three, samples=300)
+    elsewhere.learn(np.arange(300), expected)
+    assert elsewhere.forward_passes == 8
 
 
 @pytest.mark.usefixtures("one_by_one")
