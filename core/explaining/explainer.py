@@ -193,7 +193,7 @@ class Explainer(Predictor):
         if isinstance(setting, SurveySetting):
             survey = self.survey(classifier, picture, setting)
             known = int(survey.known.sum())
-            passes = survey.count - known
+            passes = survey.missing
         else:
             check_baseline(baseline_of(setting))
             last = self._paused.last(_key(classifier, picture, setting, question))

@@ -102,7 +102,15 @@ class CoalitionSurvey(MaskSurvey):
         answers: Callable[[], np.ndarray],  # noqa: ARG002
         teams: int,  # noqa: ARG002
     ) -> Iterator[np.ndarray]:
-        yield np.flatnonzero(~known & (self._first == self._all))
+        yield self._to_visit(known)
+
+    @property
+    def missing(self) -> int:
+        """How many passes are still to be made."""
+        return len(self._to_visit(self.known))
+
+    def _to_visit(self, known: np.ndarray) -> np.ndarray:
+        return np.flatnonzero(~known & (self._first == self._all))
 
     def _alike(self, numbers: np.ndarray) -> np.ndarray:
         return np.flatnonzero(np.isin(self._first, self._first[numbers]))

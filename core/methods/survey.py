@@ -183,6 +183,11 @@ class Survey(ABC):
         return self._store.knows(self._places(self._all))
 
     @property
+    def missing(self) -> int:
+        """How many passes are still to be made."""
+        return int((~self.known).sum())
+
+    @property
     def scores(self) -> Tensor:
         """Logits per picture, float32 (count, classes), by number; NaN where not known yet."""
         return self.logits_of(self._all)

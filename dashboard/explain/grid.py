@@ -140,9 +140,10 @@ class Board:
             )
 
     def judgement_jobs(self) -> Iterator[Job[Judgement]]:
-        """The judgements of maps that are still to be made; the maps have to be finished."""
+        """The judgements of finished maps that are still to be made."""
         for title in self.maps:
-            if self.how is None or title in self.judgements or self.unjudged(title):
+            done = title in self.judgements or self.unjudged(title)
+            if self.how is None or done or title in self._progress:
                 continue
             case = self._case(title)
             yield Job(

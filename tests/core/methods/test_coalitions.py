@@ -211,7 +211,10 @@ def test_lime_finds_a_linear_score_up_to_its_penalty():
 
 def test_a_coalition_that_is_drawn_again_costs_no_pass():
     three = np.minimum(PATCHES, 3)
-    survey = LimeSurvey(Game(), INPUTS, three, samples=300).run()
+    survey = LimeSurvey(Game(), INPUTS, three, samples=300)
+    assert survey.missing == 8
+    survey.run()
+    assert survey.missing == 0
     assert survey.forward_passes == 8
     assert survey.known.all()
     with torch.inference_mode():

@@ -7,8 +7,8 @@ import pytest
 from core.errors import ResourceError
 from core.methods.gradient_methods import GradientSetting
 from dashboard.explain import evidence
-from dashboard.session import state
-from tests.app import captions, html, open_page, overlay, panel
+from dashboard.session import live, state
+from tests.app import captions, html, open_page, overlay, panel, words
 from tests.said import said
 
 
@@ -73,6 +73,15 @@ def test_a_judgement_that_cannot_be_made_is_said_and_not_tried_again(monkeypatch
 
 def test_maps_are_not_judged_where_that_is_turned_off(page):
     assert "wil-badges" not in panel(page, "Occlusion large 112/112")
+
+
+def test_a_map_that_is_left_at_a_part_is_not_judged(monkeypatch):
+    monkeypatch.setattr(live, "_projected", lambda *_: 1e9)  # what takes long asks first
+    page = open_page(judge="true", maps=["Occlusion small"], small_window="15", small_stride="8")
+    assert not page.exception
+    assert "of 784 passes" in panel(page, "Occlusion small 15/8")
+    assert any(sentence.endswith("Start?") for sentence in said(page.caption))
+    assert "How far to trust" not in words(page)
 
 
 def test_how_far_maps_agree():
