@@ -88,6 +88,7 @@ clean: ## Remove the environment and the built documentation
 # The stamps say that what the requirements list is installed, so that a second run starts at once.
 .venv/run.stamp: requirements.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make run PYTHON=python3.11")'
+	@echo 'Installing what requirements.txt lists into .venv, once; torch alone takes some minutes.'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@

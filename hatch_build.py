@@ -13,6 +13,7 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 _PIN = re.compile(r"(?P<name>[\w.-]+)(?P<extras>\[[\w,-]+\])?==(?P<version>\d[\w.]*)")
 _OTHER = re.compile(r"-r (?P<file>requirements-[\w-]+\.txt)")
 _EXTRAS = ("cluster", "login", "models", "dev")
+_PAIRED = ("torch",)  # one release of torchvision is built for one of torch
 _CALENDAR = 2000  # a first number that is a year says nothing about compatibility
 
 
@@ -27,7 +28,9 @@ def ranges(file: Path) -> list[str]:
             found += ranges(file.with_name(other["file"]))
         elif pin := _PIN.match(line):
             first, second = (*pin["version"].split("."), "0")[:2]
-            if int(first) >= _CALENDAR:
+            if pin["name"] in _PAIRED:
+                versions = f"~={first}.{second}.0"
+            elif int(first) >= _CALENDAR:
                 versions = f">={first}.{second}"
             elif int(first) > 0:
                 versions = f"~={first}.{second}"

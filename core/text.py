@@ -73,8 +73,16 @@ def did_you_mean(name: str, choice: Iterable[str]) -> str:
 
     For the middle of a sentence, such as 'There is no method "lmie" (did you mean lime?): ...'.
     """
-    near = difflib.get_close_matches(name[:LONGEST_PART], choice, 1, _NEAR)
-    return f" (did you mean {near[0]}?)" if near else ""
+    names = list(choice)
+    near = difflib.get_close_matches(name[:LONGEST_PART], names, len(names) or 1, _NEAR)
+    if not near:
+        return ""
+    # Of several that are equally near, the first: where the order says something, it is the usual.
+    best = max(
+        (each for each in names if each in near),
+        key=lambda each: difflib.SequenceMatcher(None, each, name[:LONGEST_PART]).ratio(),
+    )
+    return f" (did you mean {best}?)"
 
 
 def counted(count: int, one: str, several: str = "") -> str:

@@ -16,14 +16,33 @@ def main(argv: Sequence[str]) -> int:
     Args:
         argv: options of ``streamlit run``, and after ``--`` those of the page.
     """
+    sys.argv = ["streamlit", "run", str(Path(__file__).with_name("app.py")), *argv]
+    if not _models_are_there():
+        return 2
     loading.begin()
     from streamlit.web import cli  # half a second, in which the thread is at work
 
-    sys.argv = ["streamlit", "run", str(Path(__file__).with_name("app.py")), *argv]
     try:
         return cli.main()
     finally:
         loading.end()
+
+
+def _models_are_there() -> bool:
+    """Whether the folder of models that was named can be read; if not, that is said."""
+    if not any(each.startswith("--models") for each in sys.argv):
+        return True
+    from core.cli.console import say
+    from core.errors import UserError
+    from core.models import registry
+    from dashboard.session import options
+
+    try:
+        registry.use_folder(options.given().models, read=False)
+    except UserError as error:
+        say(error, aside=True)
+        return False
+    return True
 
 
 if __name__ == "__main__":

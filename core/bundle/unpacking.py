@@ -93,9 +93,7 @@ def unpack(data: bytes) -> Unpacked:
     try:
         files = unzip(data, MAX_FILES, MAX_UNPACKED, _check_entry)
     except UnfoldingError as error:
-        raise BundleError(
-            f"The file is not a bundle that can be read, {error}: {_WAY_OUT}"
-        ) from error
+        raise BundleError(f"The file cannot be read as a bundle ({error}): {_WAY_OUT}") from error
     if NAME not in files:
         raise BundleError(f"The file has no {NAME}, so it is not a bundle: {_WAY_OUT}")
     manifest = _manifest(files.pop(NAME))

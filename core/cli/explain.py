@@ -5,6 +5,7 @@ import csv
 import io
 import itertools
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..drawing.captions import finding
 from ..drawing.paper import panel, png
 from ..drawing.rendering import Display
 from ..drawing.sentences import number
-from ..errors import SettingError
+from ..errors import ImageError, SettingError
 from ..explaining.explainer import Explainer
 from ..explaining.judging import Judge
 from ..files.io import check_writable, npz, write
@@ -28,7 +29,7 @@ from ..methods.registry import title_of
 from ..methods.scores import Question
 from ..methods.settings import Setting
 from ..methods.superpixels import Worth
-from ..pictures.picture import read_picture
+from ..pictures.picture import picture_from_file, read_picture
 from ..text import as_text, file_word, plain
 from ..trust import badges
 from ..trust.judgement import Case
@@ -73,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = [of_method(arguments, method) for method in dict.fromkeys(arguments.method)]
     for each in chosen:
         setting_of(each, explainer)  # a bad setting is refused before any download
+    _check_pictures(arguments.image)
     exhibits = []
     names = _names(arguments)
     for (image, model), name in names.items():
@@ -111,6 +113,20 @@ def run(arguments: argparse.Namespace) -> int:
         (written,) = write(arguments.bundle.parent, {arguments.bundle.name: data})
         say(f"Wrote {written}, {len(data) / 1e6:.1f} MB")
     return 0
+
+
+def _check_pictures(images: Sequence[Path]) -> None:
+    """Of several pictures, refuse the first that cannot be read by its name, before any map.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    for image in images if len(images) > 1 else ():
+        try:
+            picture_from_file(image)
+        except ImageError as error:
+            name = plain(as_text(image.name))
+            raise ImageError(str(error) if name in str(error) else f"{name}: {error}") from error
 
 
 def _check_bundle(arguments: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 import argparse
 
 from ..models import registry
+from ..models.extras import INSTALLATION
 from .console import print_table, say
 
 
@@ -28,7 +29,7 @@ def run(_: argparse.Namespace) -> int:
     for name, sentence in registry.broken().items():
         say(f"{name} is broken: {sentence}")
     say(
-        "Also timm:NAME and hf:ORG/NAME or hf:FOLDER, as --model timm:resnet18.a1_in1k, where "
-        "requirements-models.txt is installed."
+        "Also timm:NAME and hf:ORG/NAME or hf:FOLDER, as --model timm:resnet18.a1_in1k: they need "
+        f"`{INSTALLATION}`."
     )
     return 0

@@ -26,7 +26,7 @@ class _Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # its overloads are for other namespaces
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parse; a command refuses what it does not know itself, so that its usage is shown."""
+        """Parse; a command refuses what it does not know itself, and names itself."""
         known, unknown = super().parse_known_args(args, namespace)
         if unknown:
             options = [name for name in self._option_string_actions if name.startswith("--")]
@@ -38,8 +38,12 @@ class _Parser(argparse.ArgumentParser):
         return known, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the arguments, and exit with code 2."""
-        super().error(line(message))
+        """Say what is wrong with the arguments, and exit with code 2.
+
+        Without the list of all options, below which the sentence would be lost.
+        """
+        usage = f"usage: {self.prog} ...; {self.prog} --help lists the arguments"
+        self.exit(2, f"{usage}\n{self.prog}: error: {line(message)}\n")
 
 
 def make_parser(prog: str, more: Mapping[str, str]) -> argparse.ArgumentParser:

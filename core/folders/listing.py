@@ -125,6 +125,11 @@ def list_folder(
         system, root = fsspec.core.url_to_fs(address)
         if not system.exists(root):
             raise FolderError(f"There is no {address}: give a folder, or a CSV of path and label.")
+        if system.isfile(root) and _is_picture(root.rpartition("/")[2], SUFFIXES + ARRAYS):
+            raise FolderError(
+                f"{address} is a picture: give the folder that it lies in, or a CSV of path and "
+                "label."
+            )
         if system.isfile(root) or not system.isdir(root):
             return _from_csv(system, root, address, reader(class_names, head))
         links: list[str] = []
@@ -132,6 +137,11 @@ def list_folder(
         found = sorted(_entries(system, root, links, suffixes), key=lambda entry: entry.shown)
     except FolderError:
         raise
+    except UnicodeDecodeError as error:
+        raise FolderError(
+            f"{address} is neither a folder nor a CSV in UTF-8: give a folder, or a CSV of path "
+            "and label."
+        ) from error
     except Exception as error:  # each kind of address has a library with errors of its own
         raise _not_readable(address, error) from error
     paths = [entry.path for entry in found if not entry.unlisted]

@@ -5,6 +5,7 @@ from .classifiers import Classifier as Classifier
 from .classifiers import ClassScore as ClassScore
 from .classifiers import available_devices as available_devices
 from .classifiers import resolve_device as resolve_device
+from .extras import INSTALLATION as INSTALLATION
 from .heads import HEAD_KINDS as HEAD_KINDS
 from .heads import SCORE_KINDS as SCORE_KINDS
 from .heads import SOFTMAX as SOFTMAX

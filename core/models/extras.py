@@ -1,11 +1,15 @@
 """Libraries of models, which not every installation has: imported where they are needed."""
 
 import importlib
+from pathlib import Path
 from types import ModuleType
 
 from ..errors import ModelError
 
-REQUIREMENTS = "requirements-models.txt"
+_REQUIREMENTS = "requirements-models.txt"
+_IN_CHECKOUT = (Path(__file__).resolve().parents[2] / _REQUIREMENTS).is_file()
+INSTALLATION = f"pip install -r {_REQUIREMENTS}" if _IN_CHECKOUT else 'pip install ".[models]"'
+"""How the libraries of models are installed, in a checkout, or in the folder of one."""
 
 
 def need(name: str) -> ModuleType:
@@ -21,5 +25,5 @@ def need(name: str) -> ModuleType:
     except ImportError as error:
         raise ModelError(
             f"For this model {name} is needed, which is not installed: install it with "
-            f"`pip install -r {REQUIREMENTS}`."
+            f"`{INSTALLATION}`."
         ) from error

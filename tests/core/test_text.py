@@ -21,6 +21,7 @@ from core.text import (
     as_json,
     as_text,
     columns,
+    did_you_mean,
     escape,
     json_attribute,
     json_script,
@@ -161,3 +162,11 @@ def test_what_is_no_unicode_is_escaped_in_json():
 
 def test_a_checkout_says_how_it_is_called():
     assert PROGRAM == "python -m core"
+
+
+def test_of_names_that_are_equally_near_the_first_is_meant():
+    lite = [f"efficientnet_lite{number}" for number in (0, 1, 2)]
+    assert did_you_mean("efficientnet_lite", lite) == " (did you mean efficientnet_lite0?)"
+    assert did_you_mean("efficientnet_lite02", lite) == " (did you mean efficientnet_lite0?)"
+    assert did_you_mean("limes", ["lime", "rise"]) == " (did you mean lime?)"
+    assert did_you_mean("limes", []) == did_you_mean("swan", lite) == ""

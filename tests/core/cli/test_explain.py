@@ -295,6 +295,18 @@ def test_bad_settings_end_in_one_sentence(run, tmp_path, options, sentence):
     assert not (tmp_path / "maps").exists()
 
 
+def test_one_of_several_pictures_is_refused_by_name_before_any_map(run, tmp_path):
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(SWAN.read_bytes()[:2000])
+    code, lines, err = run("explain", SWAN, cut, *QUICK, "--out", tmp_path / "maps")
+    assert (code, lines) == (2, [])
+    assert err.startswith("cut.jpg: The JPEG file is incomplete")
+    gone = tmp_path / "gone.jpg"
+    code, _, err = run("explain", SWAN, gone, *QUICK, "--out", tmp_path / "maps")
+    assert (code, err.count("gone.jpg")) == (2, 1)
+    assert not (tmp_path / "maps").exists()
+
+
 def test_a_folder_that_cannot_be_written_to(run, tmp_path):
     (tmp_path / "file").write_text("in the way")
     code, lines, err = run("explain", SWAN, *QUICK, "--out", tmp_path / "file")

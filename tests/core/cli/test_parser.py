@@ -46,7 +46,8 @@ def test_an_option_is_not_taken_for_another_that_begins_like_it(arguments, refus
         main(arguments)
     said = capsys.readouterr().err
     assert said.endswith(f" {arguments[0]}: error: unrecognized arguments: {refused}\n")
-    assert said.startswith(f"usage: python -m core {arguments[0]} ")
+    assert said.startswith(f"usage: python -m core {arguments[0]} ...; ")
+    assert said.count("\n") == 2  # the sentence is not below a list of all options
 
 
 def test_a_number_may_have_a_fraction():

@@ -42,6 +42,19 @@ def test_sub_folders_are_labels_however_deep_the_pictures_lie(tmp_path):
     assert folder.without_class == ("holiday",)
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a.png", "is a picture: give the folder that it lies in, or a CSV of path and label."),
+        ("a.csv", "is neither a folder nor a CSV in UTF-8: give a folder, or a CSV of path and"),
+    ],
+)
+def test_a_file_that_is_no_list_is_refused_by_what_it_is(tmp_path, name, reason):
+    (tmp_path / name).write_bytes(png(0))
+    with pytest.raises(FolderError, match=reason):
+        list_folder(str(tmp_path / name), NAMES)
+
+
 def test_a_class_deeper_than_the_first_folder_is_none(tmp_path):
     fill(tmp_path, ["val/goose/a.png"])
     assert found(tmp_path) == {"val/goose/a.png": None}

@@ -1,5 +1,6 @@
 """What whoever starts the page decides: which models its visitors may name."""
 
+import subprocess
 import sys
 
 import pytest
@@ -118,3 +119,17 @@ def test_functions_of_the_folder_are_run_only_where_whoever_starts_the_page_allo
     finally:
         started()
         options.offer_models()
+
+
+def test_a_folder_of_models_that_is_not_there_is_said_before_the_server_starts(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "dashboard", "--", "--models", str(tmp_path / "none")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert run.stdout == ""
+    assert run.stderr.startswith("The folder")
+    assert run.stderr.count("\n") == 1
