@@ -1,5 +1,6 @@
 """What all tests share: memories that one test leaves to no other."""
 
+import math
 import threading
 
 import pytest
@@ -18,6 +19,16 @@ def own_disk_cache(tmp_path_factory):
     """What a person has computed before must not help a test, nor a test a person."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WHERE_IT_LOOKED_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_lines_of_progress():
+    """What a command says does not depend on how slow the machine is."""
+    from core.cli import console
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(console, "EVERY", math.inf)
         yield
 
 

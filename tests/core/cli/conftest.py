@@ -1,12 +1,10 @@
 """Commands run in this process."""
 
 import functools
-import math
 
 import pytest
 
 from core.__main__ import main
-from core.cli import console
 from core.models import classifiers
 
 
@@ -19,9 +17,8 @@ def load_once():
 
 
 @pytest.fixture
-def run(capsys, monkeypatch):
+def run(capsys):
     """Runs a command on the CPU: gives exit code, lines of stdout, text of stderr."""
-    monkeypatch.setattr(console, "EVERY", math.inf)  # no line of progress where a machine is slow
 
     def call(*arguments):
         cpu = () if arguments[0] == "models" else ("--device", "cpu")
@@ -33,9 +30,8 @@ def run(capsys, monkeypatch):
 
 
 @pytest.fixture
-def run_without_device(capsys, monkeypatch):
+def run_without_device(capsys):
     """Runs a command that has no --device."""
-    monkeypatch.setattr(console, "EVERY", math.inf)
 
     def call(*arguments):
         code = main([*map(str, arguments)])

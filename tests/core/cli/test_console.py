@@ -44,6 +44,7 @@ def test_progress_acts_on_its_own_line_only(capsys, monkeypatch):
 
 
 def test_without_a_terminal_progress_is_a_line_now_and_then(capsys, monkeypatch):
+    monkeypatch.setattr(console, "EVERY", 30.0)
     clock = iter((0.0, 10.0, 31.0, 31.0, 40.0, 62.0, 62.0))
     monkeypatch.setattr(console, "monotonic", lambda: next(clock))
     with progress_line() as show:
