@@ -13,6 +13,7 @@ from core.methods.options import options_of
 from core.methods.registry import METHODS
 from core.methods.scores import Question
 from core.text import counted, escape, markdown
+from dashboard.drawing.places import replacing
 from dashboard.drawing.view import Scene
 from dashboard.explain import kept
 from dashboard.explain.methods import LARGE, OF_COALITIONS, SMALL, TITLES, Methods, layer_choice
@@ -54,7 +55,9 @@ def draw_tuning(
         st.slider("Masks", *kept.MASKS, step=100, key="masks", help="One pass each.")
         st.slider("Cells", *kept.CELLS, key="cells", help="Of a mask, along each side.")
     if chosen in ("superpixels", *OF_COALITIONS):
-        with st.container():  # in any case, or what follows would be another element, and close
+        # In any case, or what follows would be another element, and close; and cleared of the
+        # slider and its box that were here.
+        with replacing(st.container(), 3):
             if not has_own(scene.picture):
                 st.slider("Superpixels", *kept.SEGMENTS, step=10, key="segments")
         draw_own(scene)

@@ -119,6 +119,21 @@ def test_a_bad_upload_leaves_the_page_as_it_was(browser, url, tmp_path):
         assert overlay(page, "Occlusion small 48/48") == before
 
 
+def test_what_the_browser_refuses_is_said_and_can_be_taken_away(browser, url, tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("hello")
+    with open_page(browser, address(url, maps="Occlusion large")) as page:
+        settle(page)
+        page.set_input_files("input[type=file]", str(notes))
+        said = page.get_by_role("alert").filter(has_text="text/plain files are not allowed.")
+        said.wait_for()
+        assert said.bounding_box()["width"] > 100  # to be seen, not for screen readers alone
+        remove = page.get_by_role("button", name="Remove notes.txt")
+        assert remove.bounding_box()["width"] < 40  # a cross, not another "+ your photo"
+        remove.click()
+        said.wait_for(state="detached")
+
+
 def test_maps_form_before_they_are_finished(browser, url):
     with open_page(
         browser, address(url, sample="penguin", small_window=24, small_stride=8), settled=False
