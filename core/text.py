@@ -90,6 +90,12 @@ def counted(count: int, one: str, several: str = "") -> str:
     return f"{count:,} {one if count == 1 else several or f'{one}s'}"
 
 
+def about(name: str, sentence: str) -> str:
+    """A sentence on a file, led by the file's name if it does not have it."""
+    shown = plain(name)
+    return sentence if shown in sentence else f"{shown}: {sentence}"
+
+
 def as_text(name: str | os.PathLike[str]) -> str:
     """The name of a file as Unicode, for records; bytes in it that are no UTF-8 are escaped."""
     return os.fspath(name).encode("utf-8", "backslashreplace").decode("utf-8")

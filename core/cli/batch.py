@@ -17,6 +17,7 @@ from ..folders.listing import Folder, list_folder
 from ..folders.localisation_means import localisation_lines
 from ..folders.map_files import MAPS
 from ..folders.masks import mask_folder
+from ..folders.outcome import error_lines
 from ..folders.results import PARTS, TABLE, Results
 from ..folders.run import Console, Made, Numbered, Run
 from ..folders.run_pictures import few
@@ -111,6 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
             elsewhere=elsewhere,
         )
         say(run.finish(begun))
+        for line in error_lines(arguments.out / TABLE):
+            say(line, aside=True)
         for line in localisation_lines(arguments.out / TABLE):
             say(line)
     return 0

@@ -10,12 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..files.io import open_regular
-from ..text import counted
+from ..text import about, counted
 from .masks import MASK_SHARE
 from .missing_masks import without_localisation
 from .problems import a_map_is_missing
 from .results_schema import Kind
 
+_TOLD = 3  # errors, in the lines for a terminal
 _SAID = {"classes": "label", "labels": "expected_index", "values": "expected"}
 # Columns that are summed, beside those that every table has.
 _SUMMED = {
@@ -70,6 +71,21 @@ def outcome(table: Path, kind: Kind, methods: Collection[str] = ()) -> Outcome:
         total = counts.pop("absolute_error")
         counts["mean_absolute_error"] = total / judged if judged else None
     return Outcome(counts, _words(counts, unit))
+
+
+def error_lines(table: Path) -> list[str]:
+    """The first errors of a table, each with its picture, and where the others are."""
+    found: list[str] = []
+    with open_regular(table) as opened, pq.ParquetFile(opened) as file:
+        total = 0
+        for piece in file.iter_batches(columns=["path", "error"]):
+            failed = piece.filter(pc.is_valid(piece["error"]))
+            total += failed.num_rows
+            first = failed.slice(0, _TOLD - len(found)).to_pylist()
+            found += [about(row["path"], row["error"]) for row in first]
+    if total > len(found):
+        found.append(f"{total - len(found):,} more: see the column error of {table.name}.")
+    return found
 
 
 def _wide(kind: pa.DataType) -> pa.DataType:

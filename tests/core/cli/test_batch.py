@@ -58,6 +58,8 @@ def test_a_folder_that_cannot_be_listed_is_said_and_is_a_row():
         assert done.stderr == (
             "2 pictures, 0 with a label; these folders cannot be listed, and are rows with an "
             "error: b.\n"
+            "b is a folder that cannot be listed (Permission denied), so that its pictures are "
+            "missing: check its rights.\n"
         )
         assert done.stdout.endswith("3 pictures, 1 with an error.\n")
         found = {
@@ -92,3 +94,15 @@ def test_folders_and_pictures_whose_names_are_no_unicode(tmp_path):
         assert pq.read_table(file)["path"].to_pylist() == ["\\udcfe.png", "z.png"]
     told = json.loads((out / "manifest.json").read_text("utf-8"))
     assert told["address"] == str(place)
+
+
+def test_the_first_errors_are_told(tmp_path, capsys):
+    place = fill(tmp_path / "in", ["a.png"])
+    for name in "bcdef":
+        (place / f"{name}.png").write_text("no picture")
+    assert run(place, tmp_path / "out") == 0
+    told = capsys.readouterr()
+    assert told.out.endswith("6 pictures, 5 with an error.\n")
+    *_, one, two, three, more = told.err.splitlines()
+    assert [each[:7] for each in (one, two, three)] == ["b.png: ", "c.png: ", "d.png: "]
+    assert more == "2 more: see the column error of results.parquet."
