@@ -285,11 +285,11 @@ def _off(attribution: Attribution) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.0f} %"
+    return "under 1 %" if value > 0 == round(100 * value) else f"{100 * value:.0f} %"
 
 
 def _two(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
+    return f"{value:z.2f}".replace("-", "−")
 
 
 def _signed(value: float) -> str:

@@ -14,7 +14,17 @@ from core.folders.trust_columns import numbers_of
 from core.methods.attribution import Attribution
 from core.methods.scores import Question
 from core.models.heads import Head
-from core.trust.badges import TITLES, adds_up, badges, record, sentences, stage_words, summary
+from core.trust.badges import (
+    TITLES,
+    _share,
+    _two,
+    adds_up,
+    badges,
+    record,
+    sentences,
+    stage_words,
+    summary,
+)
 from core.trust.faithfulness import Curve, Faithfulness
 from core.trust.infidelity import Infidelity
 from core.trust.judgement import Judgement
@@ -298,3 +308,8 @@ def test_without_an_order_there_is_no_deletion_and_insertion():
     json.dumps(told, allow_nan=False)
     numbers = numbers_of(judgement)
     assert (numbers["deletion"], numbers["insertion"], numbers["checks"]) == (None, None, 1)
+
+
+def test_next_to_nothing_has_no_sign_and_is_not_called_nothing():
+    assert [_two(each) for each in (-0.001, -0.006, 0.0)] == ["0.00", "−0.01", "0.00"]
+    assert [_share(each) for each in (0.0, 0.005, 0.006)] == ["0 %", "under 1 %", "1 %"]
