@@ -40,6 +40,7 @@ from .mean_maps import MeanMap as MeanMap
 from .mean_maps import Means as Means
 from .mean_maps import explained as explained
 from .missing_masks import missing_masks as missing_masks
+from .outcome import error_lines as error_lines
 from .results import PARTS as PARTS
 from .results import TABLE as TABLE
 from .results import Results as Results
