@@ -90,7 +90,7 @@ def counted(count: int, one: str, several: str = "") -> str:
     return f"{count:,} {one if count == 1 else several or f'{one}s'}"
 
 
-def about(name: str, sentence: str) -> str:
+def led_by_name(name: str, sentence: str) -> str:
     """A sentence on a file, led by the file's name if it does not have it."""
     shown = plain(name)
     return sentence if shown in sentence else f"{shown}: {sentence}"

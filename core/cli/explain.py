@@ -30,7 +30,7 @@ from ..methods.scores import Question
 from ..methods.settings import Setting
 from ..methods.superpixels import Worth
 from ..pictures.picture import picture_from_file, read_picture
-from ..text import about, as_text, file_word, plain
+from ..text import as_text, file_word, led_by_name, plain
 from ..trust import badges
 from ..trust.judgement import Case
 from ..trust.settings import FaithfulnessSetting
@@ -125,7 +125,7 @@ def _check_pictures(images: Sequence[Path]) -> None:
         try:
             picture_from_file(image)
         except ImageError as error:
-            raise ImageError(about(as_text(image.name), str(error))) from error
+            raise ImageError(led_by_name(as_text(image.name), str(error))) from error
 
 
 def _check_bundle(arguments: argparse.Namespace) -> None:

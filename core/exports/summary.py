@@ -98,14 +98,14 @@ def summary(
 def _header(work: _Work, found: Measured) -> str:
     results, record = work.results, work.record
     table = results.table
-    counted = [
+    counts = [
         ("pictures", f"{table.num_rows:,}"),
         ("explained", f"{table.num_rows - table['maps'].null_count:,}"),
         ("with an error", f"{table.num_rows - table['error'].null_count:,}"),
     ]
     tiles = "".join(
         f"<li><b>{_unbroken(value)}</b><span>{escape(name)}</span></li>"
-        for name, value in (*found.figures, *counted)
+        for name, value in (*found.figures, *counts)
     )
     model = told_model(results) or "model not known"
     model = plain(model) if isinstance(record, str) else record.title

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..files.io import open_regular
-from ..text import about, counted
+from ..text import counted, led_by_name
 from .masks import MASK_SHARE
 from .missing_masks import without_localisation
 from .problems import a_map_is_missing
@@ -82,7 +82,7 @@ def error_lines(table: Path) -> list[str]:
             failed = piece.filter(pc.is_valid(piece["error"]))
             total += failed.num_rows
             first = failed.slice(0, _TOLD - len(found)).to_pylist()
-            found += [about(row["path"], row["error"]) for row in first]
+            found += [led_by_name(row["path"], row["error"]) for row in first]
     if total > len(found):
         found.append(f"{total - len(found):,} more: see the column error of {table.name}.")
     return found
